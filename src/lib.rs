@@ -1,0 +1,10 @@
+//! aggd polls sources, recognises the articles it already knows, keeps the rest, and republishes them as feeds.
+//!
+//! An article's life is eight steps, in the order of the rooms below: `fetch` brings a document, `parse`
+//! understands it, `enrich` gives each entry its keys, `dedup` decides what is new, `label` says where it belongs,
+//! `store` keeps it, `publish` renders it, `serve` hands it out. Steps two to five are plain functions.
+//! `ingest` and `poll` introduce the steps to each other; ARCHITECTURE.md draws the whole house.
+
+pub mod html;
+pub mod model;
+pub mod parse;
