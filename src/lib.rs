@@ -5,6 +5,21 @@
 //! `store` keeps it, `publish` renders it, `serve` hands it out. Steps two to five are plain functions.
 //! `ingest` and `poll` introduce the steps to each other; ARCHITECTURE.md draws the whole house.
 
-pub mod html;
-pub mod model;
+pub mod fetch;
 pub mod parse;
+
+pub mod dedup;
+pub mod label;
+
+pub mod publish;
+pub mod serve;
+pub mod store;
+
+pub mod control;
+pub mod poll;
+
+pub mod clock;
+pub mod html;
+pub mod metrics;
+pub mod model;
+pub mod text;

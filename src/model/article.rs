@@ -1,1 +1,140 @@
-//! Placeholder.
+//! What we keep: an [`Article`] has one text and one lasting id, and knows every place it was seen at.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::Entry;
+use super::label::Tag;
+use super::source::{About, SourceId};
+use super::time::Timestamp;
+
+/// The lasting id of an article: the guid key of its first sighting. It never changes and never means something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ArticleId(pub u128);
+
+impl fmt::Display for ArticleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl ArticleId {
+    /// Reads the 32 hexadecimal digits that `Display` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        fits.then(|| u128::from_str_radix(text, 16).ok().map(Self))
+            .flatten()
+    }
+}
+
+/// What makes two entries one article: 128 bits of a hash, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Key {
+    /// Source and guid.
+    Guid(u128),
+    /// Canonical URL (and source, if that is private).
+    Url(u128),
+    /// Normalised text (and source, if that is private).
+    Content(u128),
+}
+
+/// The number of a commit: opaque and ordered. A restored store begins a new epoch.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Revision {
+    /// Changes when a store is restored or rebuilt with losses.
+    pub epoch: u32,
+    /// Grows with each commit that changed something visible.
+    pub number: u64,
+}
+
+/// This article was seen at that source under that guid.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sighting {
+    /// Where; `None` only in a default value.
+    pub source: Option<SourceId>,
+    /// The entry's id there.
+    pub guid: String,
+    /// Hash of source and guid: the id that this copy would have alone.
+    pub guid_key: u128,
+    /// Hash of what readers would see of this copy: another one means that it was edited.
+    pub text_hash: u64,
+    /// When we first saw it there.
+    pub seen: Timestamp,
+    /// Publication date that it claims there.
+    pub published: Option<Timestamp>,
+    /// Its URL there.
+    pub url: Option<String>,
+    /// Its headline there.
+    pub title: String,
+    /// Title of the source at that time.
+    pub source_title: String,
+    /// The source's category at that time, as spelt.
+    pub category: Option<String>,
+}
+
+/// Enough to filter, order and recognise an article without its text: what the index holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Lasting id.
+    pub id: ArticleId,
+    /// Counts from 1 with each change of text, sightings or labels; commits rely on it.
+    pub version: u32,
+    /// When we first saw any copy.
+    pub first_seen: Timestamp,
+    /// Earliest credible publication date; fixed at creation, never later than `first_seen`.
+    pub published: Timestamp,
+    /// Last material change, never before `published`.
+    pub updated: Timestamp,
+    /// The source whose copy leads.
+    pub source: SourceId,
+    /// Seen only at a private source: such an article is in no public list.
+    pub private: bool,
+    /// Language of the text (BCP 47).
+    pub language: Option<String>,
+    /// Category names, as spelt by the operator; keys are made by `text::key`.
+    pub categories: Vec<String>,
+    /// Tags with their origins.
+    pub tags: Vec<Tag>,
+    /// Sum of the rules' scores.
+    pub score: i32,
+    /// Ids of the `[[output]]`s it belongs to.
+    pub outputs: Vec<String>,
+    /// Has a picture.
+    pub has_image: bool,
+    /// Has an enclosure.
+    pub has_enclosure: bool,
+    /// The sightings in order of arrival: source, guid key and text hash of each.
+    pub seen_at: Vec<SeenAt>,
+    /// Ids of stories that were merged into this one.
+    pub aliases: Vec<ArticleId>,
+}
+
+/// The short form of a [`Sighting`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenAt {
+    /// Where.
+    pub source: SourceId,
+    /// [`Sighting::guid_key`].
+    pub guid_key: u128,
+    /// [`Sighting::text_hash`].
+    pub text_hash: u64,
+}
+
+/// What we hold to be true: one text with one lasting id, and every place it was seen at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Article {
+    /// Ids, dates, labels.
+    pub head: Head,
+    /// The text of the leading copy.
+    pub entry: Entry,
+    /// The leading copy's feed, as it was when this revision was stored.
+    pub about: About,
+    /// All sightings, in the order of `head.seen_at`.
+    pub sightings: Vec<Sighting>,
+}

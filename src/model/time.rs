@@ -8,7 +8,9 @@ use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -56,15 +58,29 @@ impl Timestamp {
 
     /// A civil UTC date and time; `None` for a date that does not exist or lies outside years 1 to 9999.
     #[must_use]
-    pub fn from_civil(year: i32, month: u32, day: u32, hour: u32, minute: u32, second: u32) -> Option<Self> {
-        let date = NaiveDate::from_ymd_opt(year, month, day).filter(|_| (1..=9999).contains(&year))?;
-        Some(Self::from_secs(date.and_hms_opt(hour, minute, second)?.and_utc().timestamp()))
+    pub fn from_civil(
+        year: i32,
+        month: u32,
+        day: u32,
+        hour: u32,
+        minute: u32,
+        second: u32,
+    ) -> Option<Self> {
+        let date =
+            NaiveDate::from_ymd_opt(year, month, day).filter(|_| (1..=9999).contains(&year))?;
+        Some(Self::from_secs(
+            date.and_hms_opt(hour, minute, second)?
+                .and_utc()
+                .timestamp(),
+        ))
     }
 
     /// Reads RFC 3339 (`2026-11-24T08:00:00Z`, `…+08:00`), as it stands in queries and in our own files.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|date| Self(date.timestamp_micros()))
+        DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|date| Self(date.timestamp_micros()))
     }
 
     /// RFC 3339 in UTC with `Z`; a fraction of a second only if it is not zero.
@@ -76,7 +92,9 @@ impl Timestamp {
     /// RFC 822 with a four-digit year (RSS 2.0 `pubDate`), in GMT.
     #[must_use]
     pub fn to_rfc822(self) -> String {
-        self.civil().format("%a, %d %b %Y %H:%M:%S +0000").to_string()
+        self.civil()
+            .format("%a, %d %b %Y %H:%M:%S +0000")
+            .to_string()
     }
 
     /// IMF-fixdate of RFC 9110, section 5.6.7 (`Last-Modified`).
@@ -108,14 +126,21 @@ impl Timestamp {
 impl Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)).min(Self::FAR_FUTURE.0))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX))
+                .min(Self::FAR_FUTURE.0),
+        )
     }
 }
 
 impl Sub<Duration> for Timestamp {
     type Output = Self;
     fn sub(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
 }
 
@@ -133,7 +158,10 @@ mod tests {
     fn a_fraction_shows_only_when_there_is_one() {
         let whole = Timestamp::from_civil(2026, 11, 24, 8, 0, 0).unwrap();
         assert_eq!(whole.to_rfc3339(), "2026-11-24T08:00:00Z");
-        assert_eq!((whole + Duration::from_millis(250)).to_rfc3339(), "2026-11-24T08:00:00.250Z");
+        assert_eq!(
+            (whole + Duration::from_millis(250)).to_rfc3339(),
+            "2026-11-24T08:00:00.250Z"
+        );
         assert_eq!(whole.to_http_date(), "Tue, 24 Nov 2026 08:00:00 GMT");
         assert_eq!(whole.to_rfc822(), "Tue, 24 Nov 2026 08:00:00 +0000");
     }
