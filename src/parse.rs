@@ -1,1 +1,5 @@
 //! Parse.
+
+pub mod date;
+pub mod decode;
+pub mod sniff;

@@ -1,0 +1,103 @@
+//! The fast road: simple, well-nested markup is verified token by token and written at once.
+
+use url::Url;
+
+/// The elements that are kept.
+pub(super) const KEPT_ELEMENTS: [&str; 83] = [
+    "a",
+    "abbr",
+    "acronym",
+    "address",
+    "article",
+    "aside",
+    "b",
+    "bdi",
+    "bdo",
+    "big",
+    "blockquote",
+    "br",
+    "caption",
+    "center",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "data",
+    "dd",
+    "del",
+    "details",
+    "dfn",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "figcaption",
+    "figure",
+    "footer",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "i",
+    "ins",
+    "kbd",
+    "li",
+    "main",
+    "mark",
+    "menu",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "q",
+    "rp",
+    "rt",
+    "ruby",
+    "s",
+    "samp",
+    "section",
+    "small",
+    "span",
+    "strike",
+    "strong",
+    "sub",
+    "summary",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "time",
+    "tr",
+    "tt",
+    "u",
+    "ul",
+    "var",
+    "wbr",
+    "img",
+    "picture",
+    "source",
+    "audio",
+    "video",
+    "track",
+];
+
+/// Elements without content, among the kept ones.
+pub(super) fn is_void(element: &str) -> bool {
+    matches!(
+        element,
+        "br" | "col" | "hr" | "img" | "source" | "track" | "wbr"
+    )
+}
+
+/// The clean fragment, if this road is open for it.
+pub(super) fn clean(_fragment: &str, _base: Option<&Url>) -> Option<Option<String>> {
+    None
+}
