@@ -235,7 +235,7 @@ impl Attempt<'_> {
             .chars()
             .filter(|c| !c.is_ascii() && *c != '\u{FFFD}')
             .count();
-        let bar = if codec == Codec::Known(UTF_8) { 1 } else { 20 };
+        let bar = if codec == Codec::Known(UTF_8) { 1 } else { 10 };
         beyond_ascii > self.errors.saturating_mul(bar)
     }
 }
@@ -672,7 +672,7 @@ mod tests {
         );
         let chinese = "<?xml version='1.0' encoding='gbk'?><t>这是一个很长的中文句子，其中只有一个坏字节，其余都可以正常阅读。</t>";
         let mut gbk = in_encoding("gbk", chinese);
-        let at = gbk.len() - 5;
+        let at = gbk.len() - 4;
         gbk.insert(at, 0xFF);
         let decoded = decode(&gbk, None);
         assert_eq!(
@@ -688,7 +688,7 @@ mod tests {
             &in_encoding("koi8-r", russian),
             None,
             russian,
-            "koi8-r",
+            "koi8-u",
             "encoding-mismatch",
         );
         check(

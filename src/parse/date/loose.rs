@@ -191,7 +191,11 @@ impl<'t> Reader<'t> {
                 self.at += 3;
             }
             (Some(Piece::Word("h")), _, _) => self.at += 2,
-            _ if matches!(self.piece(1), Some(Piece::Word("am" | "pm" | "uhr"))) => self.at += 1,
+            _ if matches!(self.piece(1), Some(Piece::Word("am" | "pm" | "uhr")))
+                && !matches!(self.piece(2), Some(Piece::Number(_))) =>
+            {
+                self.at += 1;
+            }
             _ => return Some(false),
         }
         self.time = Some(time);
@@ -232,6 +236,7 @@ impl<'t> Reader<'t> {
             && matches!(self.tokens[self.at - 1].piece, Piece::Number(_));
         let next_is_number = matches!(self.piece(1), Some(Piece::Number(_)));
         self.at += 1;
+        self.sign = ' ';
         match word {
             "am" if self.time.is_some() || next_is_number => self.afternoon = Some(false),
             "pm" => self.afternoon = Some(true),
@@ -240,6 +245,7 @@ impl<'t> Reader<'t> {
             "st" | "nd" | "rd" | "th" | "er" | "o" | "a" | "eme" | "ten" if glued_to_number => {}
             "a" | "o" if next_is_number => {}
             "etc" => self.skip_sign('/'),
+            _ if next_is_number && names::is_filler(word) => {}
             _ if self.named_zone(word) => {}
             _ if names::is_filler(word) => {}
             _ if names::is_weekday(word) && !self.is_complete() => self.skip_sign('.'),
@@ -259,8 +265,8 @@ impl<'t> Reader<'t> {
             return Some(());
         }
         // The name of a weekday in a language nobody thought of, or of a zone.
-        let first = self.at == 1;
-        if !first && self.time.is_none() && !self.is_complete() {
+        let introduces = self.at == 1 && matches!(self.piece(0), Some(Piece::Sign(',' | '.' | ':')));
+        if !introduces && self.time.is_none() && !self.is_complete() {
             return None;
         }
         while let (Some(Piece::Sign('/' | '_')), Some(Piece::Word(_))) =

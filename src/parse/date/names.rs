@@ -203,10 +203,10 @@ const DAY_BEGINNINGS: [&str; 63] = [
 ];
 
 /// Words that say nothing: prepositions, articles, "o'clock".
-const FILLERS: [&str; 32] = [
+const FILLERS: [&str; 33] = [
     "at", "de", "del", "di", "du", "um", "uhr", "le", "la", "las", "les", "der", "den", "the",
     "of", "on", "kl", "klo", "г", "года", "год", "в", "e", "alle", "ore", "om", "uur", "am", "das",
-    "dos", "as", "h",
+    "dos", "as", "h", "feira",
 ];
 
 /// The month that a word begins to name.
