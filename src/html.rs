@@ -39,3 +39,6 @@ pub fn hygiene(text: &str) -> Cow<'_, str> {
 pub const fn is_illegal(c: char) -> bool {
     matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{7F}'..='\u{9F}' | '\u{FFFE}' | '\u{FFFF}')
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ pub(super) fn english_month(word: &str) -> Option<u32> {
 }
 
 /// How month names begin. The first that fits counts: what is longer stands before what is shorter.
-const MONTHS: [(&str, u32); 90] = [
+const MONTHS: [(&str, u32); 92] = [
     // English, German, French, Spanish, Italian, Portuguese, Dutch, Hungarian, the North, Indonesian.
     ("jan", 1),
     ("gen", 1),
@@ -125,6 +125,8 @@ const MONTHS: [(&str, u32); 90] = [
     ("sie", 8),
     ("wrz", 9),
     ("paz", 10),
+    ("lis", 11),
+    ("gru", 12),
 ];
 
 /// Weekdays that begin like a month, and abbreviations too short to be told by their beginning.
