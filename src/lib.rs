@@ -5,6 +5,7 @@
 //! `store` keeps it, `publish` renders it, `serve` hands it out. Steps two to five are plain functions.
 //! `ingest` and `poll` introduce the steps to each other; ARCHITECTURE.md draws the whole house.
 
+pub mod cli;
 pub mod html;
 pub mod model;
 pub mod parse;
