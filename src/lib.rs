@@ -16,6 +16,7 @@ pub mod publish;
 pub mod serve;
 pub mod store;
 
+pub mod cli;
 pub mod control;
 pub mod ingest;
 pub mod poll;
