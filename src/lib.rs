@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod parse;
 
 pub mod dedup;
+pub mod enrich;
 pub mod label;
 
 pub mod publish;
@@ -16,6 +17,7 @@ pub mod serve;
 pub mod store;
 
 pub mod control;
+pub mod ingest;
 pub mod poll;
 
 pub mod clock;
