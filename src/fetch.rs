@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use url::Url;
 
@@ -393,26 +394,6 @@ fn take_credentials(url: &mut Url) -> Option<Secret> {
     // Both fail only for URLs that cannot have credentials.
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    Some(Secret::new(format!("Basic {}", base64(pair.as_bytes()))))
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let three = [
-            group[0],
-            group.get(1).copied().unwrap_or(0),
-            group.get(2).copied().unwrap_or(0),
-        ];
-        let number = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        for place in 0..4 {
-            out.push(if place <= group.len() {
-                char::from(DIGITS[(number >> (18 - 6 * place)) as usize & 63])
-            } else {
-                '='
-            });
-        }
-    }
-    out
+    let coded = base64::engine::general_purpose::STANDARD.encode(pair);
+    Some(Secret::new(format!("Basic {coded}")))
 }
