@@ -15,6 +15,7 @@ pub mod publish;
 pub mod serve;
 pub mod store;
 
+pub mod config;
 pub mod control;
 pub mod poll;
 
