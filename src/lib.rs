@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod parse;
 
 pub mod dedup;
+pub mod enrich;
 pub mod label;
 
 pub mod publish;
@@ -17,6 +18,7 @@ pub mod store;
 
 pub mod config;
 pub mod control;
+pub mod ingest;
 pub mod poll;
 
 pub mod clock;
