@@ -4,6 +4,7 @@
 //! `Options`, never the whole. Nothing here writes, except [`edit`], which changes the file for the commands.
 
 mod check;
+pub mod edit;
 mod files;
 mod later;
 mod nearest;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use files::find;
+pub use nearest::hint;
 pub use problem::{Errors, Place, Problem};
 pub use read::read;
 pub use secret::{Secrets, Surroundings};

@@ -19,6 +19,7 @@ pub mod store;
 pub mod config;
 pub mod control;
 pub mod ingest;
+pub mod ops;
 pub mod poll;
 
 pub mod clock;

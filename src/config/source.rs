@@ -39,7 +39,7 @@ pub(super) fn read<'a, 'e>(
     let (url, authorization) = reading.url(&kind)?;
     let id = match reading.text("id") {
         Some(id) => SourceId::new(&id)?,
-        None => default_id(&url),
+        None => default_id(&reading.name_giver(&url)),
     };
     let mut source = Source::new(id, &url);
     source.kind = kind;
@@ -186,6 +186,14 @@ impl<'a> Reading<'_, 'a, '_, '_> {
         );
         let authorization = Secret::new(format!("Basic {}", base64(pair.as_bytes())));
         Some((without_user_info(written), Some(authorization)))
+    }
+
+    /// What an id is made from when there is none: what was written, not what became of it on this machine.
+    fn name_giver(&self, url: &str) -> String {
+        match self.text("url") {
+            Some(written) => without_user_info(written.trim()),
+            None => url.to_owned(),
+        }
     }
 
     fn every(&mut self) -> Option<Every> {
