@@ -1,1 +1,3 @@
-//! The one test binary.
+//! The one test binary: what a reader or an operator can see, through real parts.
+
+mod tidy;
