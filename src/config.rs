@@ -16,16 +16,15 @@ mod source;
 mod typed;
 pub mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use files::find;
 pub use nearest::hint;
 pub use problem::{Errors, Place, Problem};
 pub use read::read;
 pub use secret::{Secrets, Surroundings};
-pub use source::default_id;
+pub use source::{default_id, without_user_info};
 
 use crate::model::source::{Source, SourceId, Sources};
 use crate::{control, dedup, fetch, label, poll, publish, serve, store};
@@ -121,6 +120,18 @@ impl Config {
             .collect()
     }
 
+    /// How many categories the sources stand in.
+    #[must_use]
+    pub fn category_count(&self) -> usize {
+        let keys: BTreeSet<String> = self
+            .sources
+            .iter()
+            .filter_map(|source| source.category.as_deref())
+            .map(crate::text::key)
+            .collect();
+        keys.len()
+    }
+
     /// One source.
     #[must_use]
     pub fn source(&self, id: &SourceId) -> Option<&Source> {
@@ -141,9 +152,26 @@ pub fn load(path: Option<&Path>) -> Result<Config, Errors> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(path: Option<&Path>, secrets: Secrets) -> Result<Config, Errors> {
+    let main = locate(path)?;
+    let file = files::open(&main)?;
+    load_text(file, secrets)
+}
+
+/// Where feeds.toml is: what was asked for, or the first of the usual places that has one.
+///
+/// # Errors
+/// [`Errors::NotFound`].
+pub fn locate(path: Option<&Path>) -> Result<PathBuf, Errors> {
+    files::find(path, &|name: &str| std::env::var(name).ok())
+}
+
+/// Reads the configuration as it would be if its first file held this text: what an edit is tried with.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(file: File, secrets: Secrets) -> Result<Config, Errors> {
     let env = |name: &str| std::env::var(name).ok();
-    let main = files::find(path, &env)?;
-    let (files, mut wrong) = files::gather(&main)?;
+    let (files, mut wrong) = files::gather(file)?;
     let surroundings = Surroundings {
         env: &env,
         file: &|path| std::fs::read_to_string(path),

@@ -46,6 +46,3 @@ pub enum Error {
         source: std::io::Error,
     },
 }
-
-#[cfg(test)]
-mod tests;

@@ -16,6 +16,8 @@ pub mod publish;
 pub mod serve;
 pub mod store;
 
+pub mod cli;
+
 pub mod config;
 pub mod control;
 pub mod ingest;

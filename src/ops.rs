@@ -7,6 +7,9 @@ pub mod articles;
 pub mod discover;
 pub mod feeds;
 pub mod labels;
+pub mod local;
+mod markup;
+pub mod opml;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +65,11 @@ pub enum Request {
     /// Why an article is as it is: [`articles::Explanation`].
     Explain {
         /// Its id.
+        id: String,
+    },
+    /// Drops the articles that were seen nowhere else: their number.
+    Purge {
+        /// Id of the source.
         id: String,
     },
     /// Drops what is too old, now: [`feeds::Swept`].
@@ -134,7 +142,7 @@ pub enum Error {
 /// An [`Error`] as it crosses the socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// `not-found`, `invalid`, `refused`, `needs-daemon`, `config`, `full`, `busy` or `failed`.
+    /// `not-found`, `invalid`, `refused`, `needs-daemon`, `config`, `full`, `busy`, `not-allowed` or `failed`.
     pub kind: String,
     /// In words.
     pub text: String,
@@ -152,6 +160,12 @@ impl Error {
             Self::Config(_) => "config",
             Self::Store(store::Error::Full { .. }) => "full",
             Self::Store(store::Error::Busy { .. }) => "busy",
+            Self::Store(store::Error::Missing { .. }) => "not-found",
+            Self::Store(store::Error::Io { source, .. }) => match source.kind() {
+                std::io::ErrorKind::PermissionDenied => "not-allowed",
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::ReadOnlyFilesystem => "full",
+                _ => "failed",
+            },
             Self::Store(_) | Self::Failed(_) => "failed",
         };
         ErrorBody {
@@ -252,6 +266,7 @@ pub async fn answer(context: &Context, request: Request) -> Result<serde_json::V
         Request::Tags {} => json(&labels::tags(context).await?),
         Request::Categories {} => json(&labels::categories(context).await?),
         Request::Explain { id } => json(&articles::explain(context, &id).await?),
+        Request::Purge { id } => json(&articles::purge(context, &id).await?),
         Request::Gc {} => json(&feeds::sweep(context).await?),
         Request::Reload {} => json(&reload(context).await?),
     }

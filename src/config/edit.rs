@@ -3,6 +3,7 @@
 //! Text in, text out for each kind of change ([`append`], [`remove`], [`set`], [`unset`]); [`Locked`] puts it on the disk. The
 //! daemon never comes here.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -12,6 +13,8 @@ use std::time::Duration;
 use rustix::fs::{Access, FlockOperation};
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 
+use super::nearest::hint;
+use super::schema::{self, Shape};
 use super::source::default_id;
 
 /// Why a file was not changed.
@@ -264,7 +267,40 @@ fn lock(directory: &File, shown: &Path) -> Result<(), Error> {
 }
 
 /// Keys and values of a new `[[feed]]`, in the order in which they are to stand.
-pub type NewFeed = Vec<(&'static str, Value)>;
+pub type NewFeed = Vec<(Cow<'static, str>, Value)>;
+
+/// A text as a value.
+#[must_use]
+pub fn text(text: &str) -> Value {
+    Value::from(text)
+}
+
+/// A list of texts as a value.
+#[must_use]
+pub fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> Value {
+    Value::from_iter(texts)
+}
+
+/// What somebody typed for a key of `[[feed]]`, in the form that the key wants: `1h`, `true`, `a,b`, or TOML.
+///
+/// # Errors
+/// In words, if there is no such key.
+pub fn value(key: &str, typed: &str) -> Result<Value, String> {
+    let name = key.split('.').next().unwrap_or(key);
+    let Some(known) = schema::FEED.iter().find(|known| known.name == name) else {
+        let hint = hint(name, schema::FEED.iter().map(|known| known.name));
+        return Err(format!("a feed has no key `{name}`{hint}"));
+    };
+    let typed = typed.trim();
+    let toml: Option<Value> = typed.parse().ok();
+    let is_quoted = typed.starts_with(['"', '\'']);
+    Ok(match (known.shape, toml) {
+        (_, Some(toml)) if is_quoted || typed.starts_with(['{', '[']) => toml,
+        (Shape::Flag | Shape::Whole(..), Some(toml)) => toml,
+        (Shape::List(_), _) => list(typed.split(',').map(str::trim)),
+        _ => text(typed),
+    })
+}
 
 /// The lines of one new feed, without an empty line around them.
 #[must_use]
@@ -340,7 +376,35 @@ pub fn remove(text: &str, path: &Path, ids: &[&str]) -> Result<String, Error> {
 /// # Errors
 /// As [`remove`].
 pub fn set(text: &str, path: &Path, id: &str, key: &str, value: Value) -> Result<String, Error> {
-    change(text, path, id, |table| match table.get_mut(key) {
+    change(text, path, id, |table| set_in(table, key, value))
+}
+
+/// The text in which a feed has the id that it goes by, so that its address can change.
+///
+/// # Errors
+/// As [`remove`].
+pub fn with_id(text: &str, path: &Path, id: &str) -> Result<String, Error> {
+    change(text, path, id, |table| {
+        if !table.contains_key("id") {
+            table.insert("id", Item::Value(Value::from(id)));
+        }
+    })
+}
+
+fn set_in(table: &mut dyn TableLike, key: &str, value: Value) {
+    // `headers.Cookie` is a key within a table, which may have to be made.
+    if let Some((outer, inner)) = key.split_once('.') {
+        let item = table.entry(outer).or_insert_with(|| {
+            let mut inline = toml_edit::InlineTable::new();
+            inline.set_dotted(true);
+            Item::Value(Value::InlineTable(inline))
+        });
+        if let Some(held) = item.as_table_like_mut() {
+            set_in(held, inner, value);
+        }
+        return;
+    }
+    match table.get_mut(key) {
         Some(Item::Value(old)) => {
             let decor = old.decor().clone();
             *old = value;
@@ -349,7 +413,7 @@ pub fn set(text: &str, path: &Path, id: &str, key: &str, value: Value) -> Result
         _ => {
             table.insert(key, Item::Value(value));
         }
-    })
+    }
 }
 
 /// The text with one key of a feed taken away.
@@ -357,8 +421,15 @@ pub fn set(text: &str, path: &Path, id: &str, key: &str, value: Value) -> Result
 /// # Errors
 /// As [`remove`].
 pub fn unset(text: &str, path: &Path, id: &str, key: &str) -> Result<String, Error> {
-    change(text, path, id, |table| {
-        table.remove(key);
+    change(text, path, id, |table| match key.split_once('.') {
+        Some((outer, inner)) => {
+            if let Some(held) = table.get_mut(outer).and_then(Item::as_table_like_mut) {
+                held.remove(inner);
+            }
+        }
+        None => {
+            table.remove(key);
+        }
     })
 }
 
@@ -495,14 +566,39 @@ mod tests {
         assert!(text.contains("# its address\nevery = \"1h\"\n"), "{text}");
         let text = unset(TEXT, path, "a", "id").unwrap();
         assert!(!text.contains("id = \"a\""));
+        let text = set(TEXT, path, "a", "headers.X", super::text("y")).unwrap();
+        assert!(text.contains("headers.X = \"y\"\n"), "{text}");
+        let text = set(TEXT, path, "b-org", "headers.Z", super::text("y")).unwrap();
+        assert!(text.contains("  X = \"y\"\nZ = \"y\"\n"), "{text}");
+        let text = with_id(TEXT, path, "b-org").unwrap();
+        assert!(text.contains("id = \"b-org\""), "{text}");
+    }
+
+    #[test]
+    fn what_is_typed_takes_the_form_of_its_key() {
+        for (key, typed, wanted) in [
+            ("every", "1h", "\"1h\""),
+            ("title", "2024", "\"2024\""),
+            ("private", "true", "true"),
+            ("trust", "10", "10"),
+            ("tags", "a, b", "[\"a\", \"b\"]"),
+            ("tags", "[\"a\"]", "[\"a\"]"),
+            ("every", "{ min = \"1h\" }", "{ min = \"1h\" }"),
+        ] {
+            assert_eq!(value(key, typed).unwrap().to_string(), wanted);
+        }
+        assert_eq!(
+            value("evry", "1h").unwrap_err(),
+            "a feed has no key `evry`, did you mean `every`?"
+        );
     }
 
     #[test]
     fn a_new_feed_stands_at_the_end_in_the_files_own_line_ends() {
         let feed: NewFeed = vec![
-            ("id", Value::from("x")),
-            ("title", Value::from("say \"hi\"")),
-            ("tags", Value::from_iter(["a", "社会"])),
+            ("id".into(), text("x")),
+            ("title".into(), text("say \"hi\"")),
+            ("tags".into(), list(["a", "社会"])),
         ];
         assert_eq!(
             append("", std::slice::from_ref(&feed)),

@@ -13,7 +13,10 @@ use super::{File, typed};
 ///
 /// # Errors
 /// [`Errors::NotFound`] if none of the usual places has one. A file that was asked for is not looked at yet.
-pub fn find(asked: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, Errors> {
+pub(super) fn find(
+    asked: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<PathBuf, Errors> {
     if let Some(path) = asked {
         return Ok(path.to_owned());
     }
@@ -39,14 +42,14 @@ fn usual(env: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Reads a file and all that it includes, in name order. What is wrong with the includes comes beside them.
+/// A file and all that it includes, in name order. What is wrong with the includes comes beside them.
 ///
 /// # Errors
 /// If a file cannot be read or is not UTF-8.
-pub(super) fn gather(main: &Path) -> Result<(Vec<File>, Vec<Problem>), Errors> {
-    let mut files = vec![open(main)?];
+pub(super) fn gather(first: File) -> Result<(Vec<File>, Vec<Problem>), Errors> {
+    let File { path: main, text } = first.clone();
+    let mut files = vec![first];
     let mut problems = Vec::new();
-    let text = files[0].text.clone();
     // Most files include nothing: then they need not be parsed twice.
     if !text.contains("include") {
         return Ok((files, problems));
@@ -59,13 +62,13 @@ pub(super) fn gather(main: &Path) -> Result<(Vec<File>, Vec<Problem>), Errors> {
     else {
         return Ok((files, problems));
     };
-    let lines = Lines::new(main, &text);
+    let lines = Lines::new(&main, &text);
     let mut paths: Vec<PathBuf> = Vec::new();
     for pattern in list.iter() {
         let Some(written) = typed::text(pattern.get_ref()) else {
             continue;
         };
-        match expand(&directory(main), main, &written) {
+        match expand(&directory(&main), &main, &written) {
             Ok(found) => paths.extend(found),
             Err(why) => problems.push(Problem {
                 place: lines.place(pattern.span().start),
@@ -76,7 +79,7 @@ pub(super) fn gather(main: &Path) -> Result<(Vec<File>, Vec<Problem>), Errors> {
     paths.sort();
     paths.dedup();
     for path in paths {
-        if !same(&path, main) {
+        if !same(&path, &main) {
             files.push(open(&path)?);
         }
     }
@@ -90,7 +93,11 @@ fn same(a: &Path, b: &Path) -> bool {
     }
 }
 
-fn open(path: &Path) -> Result<File, Errors> {
+/// Reads one file.
+///
+/// # Errors
+/// If it cannot be read or is not UTF-8.
+pub(super) fn open(path: &Path) -> Result<File, Errors> {
     let bytes = std::fs::read(path).map_err(|source| Errors::Unreadable {
         path: path.to_owned(),
         source,

@@ -402,7 +402,8 @@ pub fn default_id(url: &str) -> SourceId {
 }
 
 /// The address as written, but for `user:password@`.
-pub(super) fn without_user_info(written: &str) -> String {
+#[must_use]
+pub fn without_user_info(written: &str) -> String {
     let Some((scheme, rest)) = written.split_once("://") else {
         return written.to_owned();
     };

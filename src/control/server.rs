@@ -95,9 +95,9 @@ impl Server {
                 Ok((stream, _)) => {
                     let context = Arc::clone(&context);
                     let stop = stop.clone();
-                    let group = self.group;
+                    let welcome = self.is_closed_to_others() || allowed(&stream, self.group);
                     tasks.spawn(async move {
-                        if allowed(&stream, group) {
+                        if welcome {
                             serve(stream, context, stop).await;
                         }
                         drop(place);
@@ -116,6 +116,14 @@ impl Server {
         if ours.is_ok_and(|meta| meta.ino() == self.inode) {
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+impl Server {
+    /// With the usual permissions the kernel lets nobody else connect. It also knows the groups of whoever does, which
+    /// a sandbox hides from us.
+    fn is_closed_to_others(&self) -> bool {
+        std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.mode() & 0o002 == 0)
     }
 }
 
@@ -143,8 +151,7 @@ fn clear(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Root, the daemon's own user, and members of the socket's group. The file's permissions say the same; this holds even
-/// where they were loosened by hand.
+/// Root, the daemon's own user, and members of the socket's group: even where `mode` is open to everybody.
 fn allowed(stream: &UnixStream, group: u32) -> bool {
     let Ok(peer) = stream.peer_cred() else {
         return false;

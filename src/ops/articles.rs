@@ -9,7 +9,7 @@ use crate::model::entry::Content;
 use crate::model::label::{Cursor, Scope, Selection};
 use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
-use crate::store::{Found, Page};
+use crate::store::{self, Batch, Change, Found, Page};
 use crate::text;
 
 /// The most articles that one page of a list has.
@@ -390,6 +390,49 @@ pub async fn sightings(context: &Context, after: u64, most: usize) -> Result<Sig
         sightings: rows,
         next,
     })
+}
+
+/// Drops the articles of a source that were seen nowhere else, and gives their number. Tombstones stay.
+///
+/// # Errors
+/// If the store cannot.
+pub async fn purge(context: &Context, id: &str) -> Result<u64, Error> {
+    let Some(store) = &context.store else {
+        return Ok(0);
+    };
+    let source =
+        SourceId::new(id).ok_or_else(|| Error::NotFound(format!("there is no feed `{id}`")))?;
+    let selection = Selection::of(Scope::Source(source.clone()));
+    let mut dropped = 0;
+    let mut page = Page::First { most: PAGE };
+    loop {
+        let listing = store.select(&selection, page).await?;
+        let Some((cursor, _)) = listing.articles.last() else {
+            return Ok(dropped);
+        };
+        page = Page::After {
+            cursor: *cursor,
+            most: PAGE,
+        };
+        for (_, article) in &listing.articles {
+            let head = &article.head;
+            if head.seen_at.iter().any(|seen| seen.source != source) {
+                continue;
+            }
+            let batch = Batch {
+                durable: true,
+                changes: vec![Change::Removed { id: head.id }],
+                expects: vec![(head.id, head.version)],
+                ..Batch::default()
+            };
+            match store.commit(batch, context.clock.now()).await {
+                Ok(_) => dropped += 1,
+                // Somebody else has just seen it elsewhere: then it is no longer this source's alone.
+                Err(store::Error::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 fn source_name(place: &Sighting) -> String {

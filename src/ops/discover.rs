@@ -1,12 +1,18 @@
-//! What is at an address: a feed, or a page that names feeds. Brings nothing itself: whoever asks gives the way to fetch.
+//! What is at an address: a feed, or a page that names feeds.
 
 use serde::Serialize;
 use url::Url;
 
+use crate::clock::{Clock, SystemClock};
+use crate::config::default_id;
+use crate::fetch::{self, Fetched, Fetcher};
 use crate::model::document::Document;
 use crate::model::entry::{Feed, FeedFormat};
+use crate::model::source::{Source, SourceKind, SourceState};
 use crate::model::time::Timestamp;
 use crate::parse;
+
+use super::markup::{self, Tag};
 
 /// Candidates of one page that are looked at.
 const MOST_CANDIDATES: usize = 8;
@@ -67,6 +73,49 @@ pub enum Error {
     /// Something is there, but no feed, and it leads to none.
     #[error("there is no feed at {0}, and that page names none")]
     Nothing(String),
+}
+
+/// Looks at an address on the web with the manners of `options`.
+///
+/// # Errors
+/// As [`probe`].
+pub async fn on_the_web(options: &fetch::Options, asked: &str) -> Result<Vec<Found>, Error> {
+    let fetcher = fetcher(options, asked)?;
+    probe(asked, async |url: &str| {
+        document(fetcher.get(url, SystemClock.now()).await)
+    })
+    .await
+}
+
+/// Looks at a file.
+///
+/// # Errors
+/// If it cannot be read or is no feed.
+pub async fn in_file(options: &fetch::Options, path: &str) -> Result<Found, Error> {
+    let fetcher = fetcher(options, path)?;
+    let mut source = Source::new(default_id(path), path);
+    source.kind = SourceKind::File;
+    let fetched = fetcher
+        .fetch(&source, &SourceState::default(), SystemClock.now())
+        .await;
+    let document = document(fetched).map_err(|why| failed(path, why))?;
+    recognise(&document, path.to_owned()).ok_or_else(|| Error::Nothing(path.to_owned()))
+}
+
+fn fetcher(options: &fetch::Options, asked: &str) -> Result<Fetcher, Error> {
+    Fetcher::new(options.clone()).map_err(|error| failed(asked, super::with_causes(&error)))
+}
+
+fn document(fetched: Fetched) -> Result<Document, String> {
+    match fetched {
+        Fetched::Document { document, .. } => Ok(document),
+        Fetched::Failed(failure) => Err(failure.fault.text),
+        Fetched::Deferred { until, host } => Err(format!(
+            "{} asks to be left alone until {until}",
+            host.as_str()
+        )),
+        Fetched::NotModified(_) => Err("it answers 304 to a first visit".to_owned()),
+    }
 }
 
 /// Looks at an address. The first found is the best; a feed itself is the only one.
@@ -248,7 +297,7 @@ fn links(document: &Document, base: &Url) -> Vec<Url> {
     let page = String::from_utf8_lossy(body);
     let mut base = base.clone();
     let (mut named, mut guessed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
-    for tag in tags(&page) {
+    for tag in markup::tags(&page, &["link", "a", "base"]) {
         let Some(href) = tag.get("href") else {
             continue;
         };
@@ -330,100 +379,6 @@ fn looks_like_feed(url: &Url) -> bool {
 fn is_about_comments(tag: &Tag, url: &Url) -> bool {
     let title = tag.get("title").unwrap_or_default().to_lowercase();
     title.contains("comment") || title.contains("评论") || url.path().contains("/comments/")
-}
-
-/// A start tag with its attributes.
-struct Tag {
-    name: String,
-    attributes: Vec<(String, String)>,
-}
-
-impl Tag {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.attributes
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    }
-}
-
-/// The start tags `link`, `a` and `base` of a page, scripts and comments left out.
-fn tags(page: &str) -> Vec<Tag> {
-    let mut all = Vec::new();
-    let mut rest = page;
-    while let Some(at) = rest.find('<') {
-        rest = &rest[at + 1..];
-        if let Some(comment) = rest.strip_prefix("!--") {
-            rest = comment.find("-->").map_or("", |end| &comment[end + 3..]);
-            continue;
-        }
-        let end = rest
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(rest.len());
-        let name = rest[..end].to_ascii_lowercase();
-        rest = &rest[end..];
-        match name.as_str() {
-            "link" | "a" | "base" => {
-                let (attributes, after) = attributes(rest);
-                rest = after;
-                all.push(Tag { name, attributes });
-            }
-            "script" | "style" => {
-                let close = rest.match_indices("</").find(|(at, _)| {
-                    let word = rest.as_bytes().get(at + 2..at + 2 + name.len());
-                    word.is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
-                });
-                rest = close.map_or("", |(at, _)| &rest[at..]);
-            }
-            _ => {}
-        }
-    }
-    all
-}
-
-fn attributes(mut rest: &str) -> (Vec<(String, String)>, &str) {
-    let mut all = Vec::new();
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
-        if rest.is_empty() {
-            return (all, rest);
-        }
-        if let Some(after) = rest.strip_prefix('>') {
-            return (all, after);
-        }
-        let end = rest
-            .find(|c: char| c.is_ascii_whitespace() || matches!(c, '=' | '>' | '/'))
-            .unwrap_or(rest.len());
-        // A stray `=` is a name of one character to the HTML standard.
-        let end = end.max(rest.chars().next().map_or(1, char::len_utf8));
-        let name = rest[..end].to_ascii_lowercase();
-        rest = rest[end..].trim_start();
-        let Some(after) = rest.strip_prefix('=') else {
-            all.push((name, String::new()));
-            continue;
-        };
-        rest = after.trim_start();
-        let value = match rest.chars().next() {
-            Some(quote @ ('"' | '\'')) => {
-                let inner = &rest[1..];
-                let end = inner.find(quote).unwrap_or(inner.len());
-                rest = inner.get(end + 1..).unwrap_or("");
-                &inner[..end]
-            }
-            _ => {
-                let end = rest
-                    .find(|c: char| c.is_ascii_whitespace() || c == '>')
-                    .unwrap_or(rest.len());
-                let value = &rest[..end];
-                rest = &rest[end..];
-                value
-            }
-        };
-        all.push((
-            name,
-            value.trim().replace("&amp;", "&").replace("&#038;", "&"),
-        ));
-    }
 }
 
 #[cfg(test)]

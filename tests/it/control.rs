@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::*;
-use crate::clock::SystemClock;
-use crate::config::{File, Secrets, Surroundings};
-use crate::ops::{self, Context, Request, feeds};
+use aggd::control::{Client, Error, Options, Server};
+use aggd::clock::SystemClock;
+use aggd::config::{File, Secrets, Surroundings};
+use aggd::ops::{self, Context, Request, feeds};
 
 fn context(text: &str) -> Arc<Context> {
     let file = File {
@@ -21,7 +21,7 @@ fn context(text: &str) -> Arc<Context> {
         file: &|_| Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
         secrets: Secrets::Optional,
     };
-    let config = crate::config::read(&[file], &surroundings).unwrap();
+    let config = aggd::config::read(&[file], &surroundings).unwrap();
     Arc::new(Context::alone(
         Arc::new(config),
         None,
