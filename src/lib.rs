@@ -16,8 +16,11 @@ pub mod publish;
 pub mod serve;
 pub mod store;
 
+pub mod cli;
+pub mod config;
 pub mod control;
 pub mod ingest;
+pub mod ops;
 pub mod poll;
 
 pub mod clock;

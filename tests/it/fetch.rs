@@ -176,15 +176,14 @@ async fn secrets_go_only_to_the_origin_they_are_configured_for() {
     here.serve("/back", Reply::ok(FEED));
     let mut secret = source(&here.url("/feed"));
     secret.headers = vec![
-        ("Authorization".to_owned(), Secret::new("Bearer x".to_owned())),
+        (
+            "Authorization".to_owned(),
+            Secret::new("Bearer x".to_owned()),
+        ),
         ("X-Key".to_owned(), Secret::new("k".to_owned())),
     ];
     secret.user_agent = Some("special/1".to_owned());
-    document(
-        fetcher()
-            .fetch(&secret, &SourceState::default(), NOW)
-            .await,
-    );
+    document(fetcher().fetch(&secret, &SourceState::default(), NOW).await);
     let sent = |origin: &Origin, path: &str, name: &str| origin.requests(path)[0].header(name);
     for path in ["/feed", "/inside", "/back"] {
         assert!(sent(&here, path, "authorization").is_some(), "{path}");
@@ -203,7 +202,10 @@ async fn credentials_in_an_address_go_to_its_origin_alone() {
     let (here, there) = (Origin::start().await, Origin::at("127.0.0.2").await);
     here.serve("/feed", Reply::redirect(302, there.url("/else")));
     let with_user = there.url("/else").replace("http://", "http://eve:x@");
-    there.serve("/else", Reply::redirect(302, with_user.replace("/else", "/end")));
+    there.serve(
+        "/else",
+        Reply::redirect(302, with_user.replace("/else", "/end")),
+    );
     there.serve("/end", Reply::ok(FEED));
     let address = here.url("/feed").replace("http://", "http://me:p%40ss@");
     document(fetcher().get(&address, NOW).await);
@@ -241,7 +243,11 @@ async fn redirects_are_told_hop_by_hop() {
 async fn odd_locations_are_followed_and_stay_encoded() {
     let origin = Origin::start().await;
     let cases: [(&str, &[u8], &str); 4] = [
-        ("/utf8", "/新闻?q=é".as_bytes(), "/%E6%96%B0%E9%97%BB?q=%C3%A9"),
+        (
+            "/utf8",
+            "/新闻?q=é".as_bytes(),
+            "/%E6%96%B0%E9%97%BB?q=%C3%A9",
+        ),
         ("/latin", b"/caf\xe9", "/caf%E9"),
         ("/crlf", b"/x%0d%0aX-Evil:%201", "/x%0d%0aX-Evil:%201"),
         ("/space", b"/a b", "/a%20b"),
@@ -350,11 +356,31 @@ async fn private_addresses_are_refused_before_a_connection() {
 async fn what_is_not_whole_is_not_taken() {
     let long = FEED.repeat(50);
     let cases: [(&str, Reply, &str); 10] = [
-        ("short", Reply::ok(&*long).claiming(9000).cut_after(500), "truncated"),
-        ("claims more", Reply::ok(&*long).claiming(90_000), "truncated"),
-        ("no last chunk", Reply::ok(&*long).chunked().cut_after(500), "truncated"),
-        ("cut gzip", Reply::ok(&*long).gzip().without_last(20), "truncated"),
-        ("cut brotli", Reply::ok(&*long).brotli().without_last(9), "truncated"),
+        (
+            "short",
+            Reply::ok(&*long).claiming(9000).cut_after(500),
+            "truncated",
+        ),
+        (
+            "claims more",
+            Reply::ok(&*long).claiming(90_000),
+            "truncated",
+        ),
+        (
+            "no last chunk",
+            Reply::ok(&*long).chunked().cut_after(500),
+            "truncated",
+        ),
+        (
+            "cut gzip",
+            Reply::ok(&*long).gzip().without_last(20),
+            "truncated",
+        ),
+        (
+            "cut brotli",
+            Reply::ok(&*long).brotli().without_last(9),
+            "truncated",
+        ),
         ("empty", Reply::ok(""), "empty"),
         ("empty gzip", Reply::ok("").gzip(), "empty"),
         (
@@ -393,14 +419,14 @@ async fn old_and_odd_http_is_taken() {
         ("gzip", Reply::ok("<rss/>").gzip()),
         ("brotli", Reply::ok("<rss/>").brotli()),
         ("203", Reply::ok("<rss/>").with_status(203)),
-        (
-            "x-gzip, in chunks",
-            Reply::ok("<rss/>").gzip().chunked(),
-        ),
+        ("x-gzip, in chunks", Reply::ok("<rss/>").gzip().chunked()),
     ];
     let (origin, fetcher) = (Origin::start().await, fetcher());
     for (name, reply) in cases {
-        origin.serve("/feed", reply.header("Content-Type", "application/octet-stream"));
+        origin.serve(
+            "/feed",
+            reply.header("Content-Type", "application/octet-stream"),
+        );
         let (document, answer) = document(visit(&fetcher, &origin.url("/feed")).await);
         assert_eq!(document.body, "<rss/>", "{name}");
         assert!(answer.bytes > 0);
@@ -438,7 +464,11 @@ async fn bodies_and_heads_have_limits() {
         origin.serve("/feed", reply);
         let before = origin.sent();
         let failed = failure(visit(&fetcher, &origin.url("/feed")).await);
-        assert_eq!(failed.fault.kind, "too-large", "{name}: {}", failed.fault.text);
+        assert_eq!(
+            failed.fault.kind, "too-large",
+            "{name}: {}",
+            failed.fault.text
+        );
         // What lies in socket buffers counts as sent.
         let sent = origin.sent() - before;
         assert!(sent < 12 << 20, "{name}: {sent}");
@@ -468,7 +498,11 @@ async fn slow_origins_are_left_in_time() {
         origin.serve("/feed", reply);
         let begun = Instant::now();
         let failed = failure(visit(&fetcher, &origin.url("/feed")).await);
-        assert_eq!(failed.fault.kind, "timeout", "{name}: {}", failed.fault.text);
+        assert_eq!(
+            failed.fault.kind, "timeout",
+            "{name}: {}",
+            failed.fault.text
+        );
         // The head may also take as long as a connection may.
         let most = PATIENCE + Duration::from_secs(3);
         assert!(begun.elapsed() < most, "{name}: {:?}", begun.elapsed());
@@ -527,7 +561,11 @@ async fn a_host_never_has_more_than_its_share_of_connections() {
         waiting.spawn(async move { document(visit(&fetcher, &url).await) });
     }
     waiting.join_all().await;
-    assert!(origin.most_connections() <= 2, "{}", origin.most_connections());
+    assert!(
+        origin.most_connections() <= 2,
+        "{}",
+        origin.most_connections()
+    );
 }
 
 #[tokio::test]
@@ -550,7 +588,11 @@ async fn many_endless_bodies_share_the_memory_that_there_is() {
         waiting.spawn(async move { failure(visit(&fetcher, &url).await) });
     }
     let failures = waiting.join_all().await;
-    assert!(failures.iter().all(|failed| failed.fault.kind == "too-large"));
+    assert!(
+        failures
+            .iter()
+            .all(|failed| failed.fault.kind == "too-large")
+    );
     // Each was let to its limit, one after the other if need be.
     assert!(failures.iter().all(|failed| failed.bytes > 30 << 20));
 }
@@ -563,7 +605,11 @@ async fn a_proxy_is_asked_where_one_is_configured() {
     let mut distant = source(target);
     let address = proxy.url("").replace("http://", "http://user:pass@");
     distant.proxy = Some(Proxy::Url(Secret::new(address)));
-    document(fetcher().fetch(&distant, &SourceState::default(), NOW).await);
+    document(
+        fetcher()
+            .fetch(&distant, &SourceState::default(), NOW)
+            .await,
+    );
     let asked = &proxy.requests(target)[0];
     assert_eq!(asked.header("host").as_deref(), Some("feeds.example"));
     assert_eq!(
@@ -572,7 +618,11 @@ async fn a_proxy_is_asked_where_one_is_configured() {
     );
     // A private address is no business of the proxy either.
     distant.url = "http://10.0.0.1/".to_owned();
-    let failed = failure(fetcher().fetch(&distant, &SourceState::default(), NOW).await);
+    let failed = failure(
+        fetcher()
+            .fetch(&distant, &SourceState::default(), NOW)
+            .await,
+    );
     assert_eq!(failed.fault.kind, "refused");
 }
 
@@ -613,14 +663,26 @@ async fn untrusted_certificates_get_no_request() {
     std::fs::write(&ca_file, &tls.pem).unwrap();
     let mut trusting = source(&url);
     trusting.ca_file = Some(ca_file);
-    document(fetcher().fetch(&trusting, &SourceState::default(), NOW).await);
+    document(
+        fetcher()
+            .fetch(&trusting, &SourceState::default(), NOW)
+            .await,
+    );
     let mut careless = source(&url);
     careless.accept_invalid_certs = true;
-    document(fetcher().fetch(&careless, &SourceState::default(), NOW).await);
+    document(
+        fetcher()
+            .fetch(&careless, &SourceState::default(), NOW)
+            .await,
+    );
     assert_eq!(origin.count("/feed"), 2);
 
     trusting.ca_file = Some(home.path().join("missing.pem"));
-    let failed = failure(fetcher().fetch(&trusting, &SourceState::default(), NOW).await);
+    let failed = failure(
+        fetcher()
+            .fetch(&trusting, &SourceState::default(), NOW)
+            .await,
+    );
     assert_eq!(failed.fault.kind, "setting");
 }
 
@@ -633,14 +695,22 @@ async fn https_never_leads_to_http() {
     secure.serve("/feed", Reply::redirect(301, plain.url("/feed")));
     let mut careless = source(&secure.url("/feed"));
     careless.accept_invalid_certs = true;
-    let failed = failure(fetcher().fetch(&careless, &SourceState::default(), NOW).await);
+    let failed = failure(
+        fetcher()
+            .fetch(&careless, &SourceState::default(), NOW)
+            .await,
+    );
     assert_eq!(failed.fault.kind, "refused");
     assert_eq!(plain.count("/feed"), 0);
     // The other way is welcome.
     secure.serve("/feed", Reply::ok(FEED));
     plain.serve("/up", Reply::redirect(301, secure.url("/feed")));
     careless.url = plain.url("/up");
-    document(fetcher().fetch(&careless, &SourceState::default(), NOW).await);
+    document(
+        fetcher()
+            .fetch(&careless, &SourceState::default(), NOW)
+            .await,
+    );
 }
 
 #[tokio::test]
@@ -653,11 +723,16 @@ async fn files_and_programs_are_sources_too() {
     let fetcher = fetcher();
     let (found, answer) = document(fetcher.fetch(&file, &SourceState::default(), NOW).await);
     assert_eq!(found.body, FEED);
-    let again = fetcher.fetch(&file, &remembered(answer.validators), NOW).await;
+    let again = fetcher
+        .fetch(&file, &remembered(answer.validators), NOW)
+        .await;
     assert!(matches!(again, Fetched::NotModified(_)));
 
     let mut exec = source("");
-    exec.kind = SourceKind::Exec(vec!["/bin/cat".to_owned(), path.to_str().unwrap().to_owned()]);
+    exec.kind = SourceKind::Exec(vec![
+        "/bin/cat".to_owned(),
+        path.to_str().unwrap().to_owned(),
+    ]);
     let (found, _) = document(fetcher.fetch(&exec, &SourceState::default(), NOW).await);
     assert_eq!(found.body, FEED);
     exec.kind = SourceKind::Exec(vec!["/bin/sleep".to_owned(), "1000".to_owned()]);

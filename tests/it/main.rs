@@ -2,4 +2,6 @@
 
 mod fetch;
 mod origin;
+mod samples;
+mod store_contract;
 mod tidy;

@@ -155,7 +155,8 @@ impl Reply {
 
     /// One more line in the head.
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
+        self.headers
+            .push((name.to_owned(), value.as_ref().to_vec()));
         self
     }
 
@@ -202,8 +203,7 @@ impl Reply {
 
     /// Compressed, and said so.
     pub(crate) fn gzip(mut self) -> Self {
-        let mut encoder =
-            flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(&self.body).unwrap();
         self.body = Arc::new(encoder.finish().unwrap());
         self.header("Content-Encoding", "gzip")
