@@ -170,6 +170,7 @@ fn link(r: &mut Reader<'_>, draft: &mut EntryDraft<'_>, level: Level) {
 pub(super) fn add_link(draft: &mut EntryDraft<'_>, link: Link, count: Option<u64>) {
     let href = || Some(link.href.clone());
     match link.rel.as_str() {
+        _ if link.href.is_empty() => {}
         "enclosure" => draft.enclose(Enclosure {
             url: link.href.clone(),
             mime_type: link.media_type.clone(),

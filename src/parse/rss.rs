@@ -138,7 +138,7 @@ fn channel_link(r: &mut Reader<'_>, feed: &mut FeedDraft<'_>, level: Level) {
     let Some(link) = shared::link(r, level) else {
         return;
     };
-    if link.rel == "alternate" {
+    if link.rel == "alternate" && !link.href.is_empty() {
         feed.link.offer(CORE, Some(link.href.clone()));
     }
     feed.common.link(link);
@@ -239,6 +239,10 @@ fn item<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
     // `rdf:about` stands in for a guid, and need not be an address.
     let about = r.filled_attr("about").map(Cow::into_owned);
     draft.common.id.offer(2, about);
+    // The channels of 1997 (CDF) date their items in an attribute.
+    if let Some(date) = r.filled_attr("lastmod") {
+        draft.common.updated.offer(3, r.date(&date));
+    }
     draft
         .common
         .language
@@ -296,7 +300,7 @@ fn item_link(r: &mut Reader<'_>, draft: &mut EntryDraft<'_>, level: Level) {
     let Some(link) = shared::link(r, level) else {
         return;
     };
-    if link.rel == "alternate" {
+    if link.rel == "alternate" && !link.href.is_empty() {
         draft.link.offer(CORE, Some(link.href.clone()));
         draft.common.link(link);
     } else {

@@ -13,7 +13,11 @@ fn outline(text: &str) -> (String, Vec<WarningCode>) {
         walk(&mut r, &root, &mut out);
         r.drain(root.level);
     }
-    let codes = std::mem::take(&mut r.notes).finish(text).iter().map(|warning| warning.code).collect();
+    let codes = std::mem::take(&mut r.notes)
+        .finish(text)
+        .iter()
+        .map(|warning| warning.code)
+        .collect();
     (out, codes)
 }
 
@@ -42,40 +46,104 @@ fn walk<'a>(r: &mut Reader<'a>, tag: &Tag<'a>, out: &mut String) {
 
 #[track_caller]
 fn check(text: &str, expected: &str, codes: &[WarningCode]) {
-    assert_eq!(outline(text), (expected.to_owned(), codes.to_vec()), "{text}");
+    assert_eq!(
+        outline(text),
+        (expected.to_owned(), codes.to_vec()),
+        "{text}"
+    );
 }
 
 use WarningCode as W;
 
 #[test]
 fn a_proper_document_has_no_warnings() {
-    check("<?xml version='1.0'?><!-- c --><rss><item><a>x &amp; <![CDATA[<y>]]></a><b/></item></rss>\n<!-- end -->", "rss(item(a=x & <y> b=))", &[]);
-    check("<!DOCTYPE rss [<!ENTITY a '>'>]><rss><skip><a><b/></a></skip><a>1</a></rss>", "rss(skip a=1)", &[]);
+    check(
+        "<?xml version='1.0'?><!-- c --><rss><item><a>x &amp; <![CDATA[<y>]]></a><b/></item></rss>\n<!-- end -->",
+        "rss(item(a=x & <y> b=))",
+        &[],
+    );
+    check(
+        "<!DOCTYPE rss [<!ENTITY a '>'>]><rss><skip><a><b/></a></skip><a>1</a></rss>",
+        "rss(skip a=1)",
+        &[],
+    );
 }
 
 #[test]
 fn missing_and_wrong_ends_are_mended() {
-    check("<rss><item><a>1<b>2</a><c>3</c></item></rss>", "rss(item(a=1<b>2</b> c=3))", &[W::XmlError]);
-    check("<rss><item><a>1</x></a></item></rss>", "rss(item(a=1))", &[W::XmlError]);
-    check("<rss><item><a>1</a><item><a>2</a></item></rss>", "rss(item(a=1) item(a=2))", &[W::XmlError]);
-    check("<rss><item><title>1<pubDate>2</pubDate></item></rss>", "rss(item(title=1 pubdate=2))", &[W::XmlError]);
-    check("<rss><item><Title>1</title><a>2</a></item></rss>", "rss(item(title=1 a=2))", &[W::XmlError]);
-    check("<rss><item><a>1</ a ><b>2</></item></rss>", "rss(item(a=1 b=2))", &[]);
+    check(
+        "<rss><item><a>1<b>2</a><c>3</c></item></rss>",
+        "rss(item(a=1<b>2</b> c=3))",
+        &[W::XmlError],
+    );
+    check(
+        "<rss><item><a>1</x></a></item></rss>",
+        "rss(item(a=1))",
+        &[W::XmlError],
+    );
+    check(
+        "<rss><item><a>1</a><item><a>2</a></item></rss>",
+        "rss(item(a=1) item(a=2))",
+        &[W::XmlError],
+    );
+    check(
+        "<rss><item><title>1<pubDate>2</pubDate></item></rss>",
+        "rss(item(title=1 pubdate=2))",
+        &[W::XmlError],
+    );
+    check(
+        "<rss><item><Title>1</title><a>2</a></item></rss>",
+        "rss(item(title=1 a=2))",
+        &[W::XmlError],
+    );
+    check(
+        "<rss><item><a>1</ a ><b>2</></item></rss>",
+        "rss(item(a=1 b=2))",
+        &[],
+    );
 }
 
 #[test]
 fn a_document_may_end_anywhere() {
-    check("<rss><item><a>1</a><b>2", "rss(item(a=1 b=2))", &[W::Truncated]);
-    check("<rss><item><a>1</a><b href='x", "rss(item(a=1))", &[W::XmlError, W::Truncated, W::Truncated]);
-    check("<rss><item><a><![CDATA[1 <b>", "rss(item(a=1 <b>))", &[W::Truncated, W::Truncated]);
-    check("<rss><item><a><![CD", "rss(item(a=))", &[W::Truncated, W::Truncated]);
-    check("<rss><item><a>1</a", "rss(item(a=1))", &[W::Truncated, W::Truncated]);
+    check(
+        "<rss><item><a>1</a><b>2",
+        "rss(item(a=1 b=2))",
+        &[W::Truncated],
+    );
+    check(
+        "<rss><item><a>1</a><b href='x",
+        "rss(item(a=1))",
+        &[W::XmlError, W::Truncated, W::Truncated],
+    );
+    check(
+        "<rss><item><a><![CDATA[1 <b>",
+        "rss(item(a=1 <b>))",
+        &[W::Truncated, W::Truncated],
+    );
+    check(
+        "<rss><item><a><![CD",
+        "rss(item(a=))",
+        &[W::Truncated, W::Truncated],
+    );
+    check(
+        "<rss><item><a>1</a",
+        "rss(item(a=1))",
+        &[W::Truncated, W::Truncated],
+    );
 }
 
 #[test]
 fn characters_that_should_be_escaped_are_text() {
-    check("<rss><a>1 < 2 & 3 <4 ]]> <- </a></rss>", "rss(a=1 < 2 & 3 <4 ]]> <-)", &[W::XmlError; 5]);
-    check("<rss><a>&nbsp;&ours;</a></rss>", "rss(a=\u{a0}&ours;)", &[W::EntityUndefined; 2]);
+    check(
+        "<rss><a>1 < 2 & 3 <4 ]]> <- </a></rss>",
+        "rss(a=1 < 2 & 3 <4 ]]> <-)",
+        &[W::XmlError; 5],
+    );
+    check(
+        "<rss><a>&nbsp;&ours;</a></rss>",
+        "rss(a=\u{a0}&ours;)",
+        &[W::EntityUndefined; 2],
+    );
 }
 
 #[test]
@@ -85,18 +153,34 @@ fn a_section_without_an_end_ends_with_its_element() {
         "rss(item(a=1) item(a=2))",
         &[W::XmlError],
     );
-    check("<rss><a><![CDATA[1</a><b>2</b></rss>", "rss(a=1 b=2)", &[W::XmlError]);
-    check("<rss><a><![CDATA[<s>//<![CDATA[ x ]]></a></rss>", "rss(a=<s>//<![CDATA[ x )", &[]);
+    check(
+        "<rss><a><![CDATA[1</a><b>2</b></rss>",
+        "rss(a=1 b=2)",
+        &[W::XmlError],
+    );
+    check(
+        "<rss><a><![CDATA[<s>//<![CDATA[ x ]]></a></rss>",
+        "rss(a=<s>//<![CDATA[ x )",
+        &[],
+    );
 }
 
 #[test]
 fn what_stands_behind_the_root_is_not_read() {
-    check("<rss><a>1</a></rss><rss><a>2</a></rss>", "rss(a=1)", &[W::XmlError]);
+    check(
+        "<rss><a>1</a></rss><rss><a>2</a></rss>",
+        "rss(a=1)",
+        &[W::XmlError],
+    );
 }
 
 #[test]
 fn comments_and_instructions_may_lack_their_end() {
-    check("<rss><!-- a -- b --><a>1</a></rss>", "rss(a=1)", &[W::XmlError]);
+    check(
+        "<rss><!-- a -- b --><a>1</a></rss>",
+        "rss(a=1)",
+        &[W::XmlError],
+    );
     check("<rss><!-- x><a>1</a></rss>", "rss(a=1)", &[W::XmlError]);
     check("<rss><?php x><a>1</a></rss>", "rss(a=1)", &[W::XmlError]);
 }
@@ -104,14 +188,20 @@ fn comments_and_instructions_may_lack_their_end() {
 #[test]
 fn elements_too_deep_are_skipped_and_reading_goes_on() {
     let deep = "<d>".repeat(100_000);
-    let (outline, codes) = outline(&format!("<rss><item><skip>{deep}</skip><a>1</a></item><item><skip>{deep}<item><a>2</a></item></rss>"));
+    let (outline, codes) = outline(&format!(
+        "<rss><item><skip>{deep}</skip><a>1</a></item><item><skip>{deep}<item><a>2</a></item></rss>"
+    ));
     assert_eq!(outline, "rss(item(skip a=1) item(skip) item(a=2))");
     assert!(codes.contains(&W::Limit));
 }
 
 #[test]
 fn markup_inside_a_value_is_written_out() {
-    check("<rss><a>x &lt;i> <b c='1&quot;'>&lt;</b><br/>y</a></rss>", "rss(a=x <i> <b c=\"1&quot;\">&lt;</b><br>y)", &[]);
+    check(
+        "<rss><a>x &lt;i> <b c='1&quot;'>&lt;</b><br/>y</a></rss>",
+        "rss(a=x <i> <b c=\"1&quot;\">&lt;</b><br>y)",
+        &[],
+    );
 }
 
 #[test]
@@ -126,7 +216,11 @@ fn names_belong_to_namespaces_by_uri() {
         seen.push(tag.ns);
     }
     assert_eq!(seen, [Ns::Dc, Ns::Itunes, Ns::Other, Ns::Core]);
-    let codes: Vec<_> = std::mem::take(&mut r.notes).finish(text).iter().map(|w| w.code).collect();
+    let codes: Vec<_> = std::mem::take(&mut r.notes)
+        .finish(text)
+        .iter()
+        .map(|w| w.code)
+        .collect();
     assert_eq!(codes, [W::NamespaceUndeclared; 2]);
 }
 
@@ -161,7 +255,12 @@ fn hostile_documents_take_no_time() {
         format!("<a>{}?>", "<?x>".repeat(many)),
         "<!DOCTYPE [>".repeat(many),
         format!("<a {}>", "b='1' ".repeat(many)),
-        format!("<a {}>", (0..many).map(|n| format!("xmlns:n{n}='u' ")).collect::<String>()),
+        format!(
+            "<a {}>",
+            (0..many)
+                .map(|n| format!("xmlns:n{n}='u' "))
+                .collect::<String>()
+        ),
         format!("<a b='{}'>", "x".repeat(10 * many)),
         format!("<a>{}</a>", "&x;".repeat(many)),
         format!("<a>{}</a>", "&".repeat(many)),
