@@ -21,6 +21,7 @@ pub(super) fn read<'a>(r: &mut Reader<'a>, root: &Tag<'a>) -> FeedDraft<'a> {
         entry(r, &mut feed, root);
         return feed;
     }
+    r.enter_container(root.level);
     while let Some(tag) = r.child(root.level) {
         feed_child(r, &mut feed, &tag);
     }

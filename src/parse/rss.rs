@@ -34,6 +34,7 @@ pub(super) fn read<'a>(r: &mut Reader<'a>, root: &Tag<'a>) -> FeedDraft<'a> {
         .map(Cow::into_owned);
     feed.common.id.offer(1, about);
     r.speak(root, false);
+    r.enter_container(root.level);
     if root.local == "channel" {
         channel(r, &mut feed, root.level);
     } else {
@@ -78,6 +79,7 @@ fn version(r: &mut Reader<'_>, root: &Tag<'_>) -> (FeedFormat, Option<String>) {
 }
 
 fn channel<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, level: Level) {
+    r.enter_container(level);
     while let Some(tag) = r.child(level) {
         channel_child(r, feed, &tag);
     }
