@@ -66,7 +66,7 @@ const PARTING: [&str; 45] = [
 ];
 
 /// Other elements of HTML, past and present: what has one of these names between `<` and `>` is a tag.
-const INLINE: [&str; 79] = [
+const INLINE: [&str; 89] = [
     "a",
     "abbr",
     "acronym",
@@ -88,6 +88,7 @@ const INLINE: [&str; 79] = [
     "code",
     "col",
     "colgroup",
+    "command",
     "data",
     "datalist",
     "del",
@@ -100,19 +101,28 @@ const INLINE: [&str; 79] = [
     "head",
     "html",
     "i",
-    "img",
+    "ilayer",
     "image",
+    "img",
     "input",
     "ins",
+    "isindex",
     "kbd",
+    "keygen",
     "label",
+    "layer",
     "link",
+    "listing",
     "map",
     "mark",
     "marquee",
+    "menuitem",
     "meta",
     "meter",
+    "multicol",
     "nobr",
+    "noindex",
+    "object",
     "optgroup",
     "output",
     "param",
@@ -127,9 +137,11 @@ const INLINE: [&str; 79] = [
     "ruby",
     "s",
     "samp",
+    "search",
     "slot",
     "small",
     "source",
+    "spacer",
     "span",
     "strike",
     "strong",
@@ -144,8 +156,6 @@ const INLINE: [&str; 79] = [
     "var",
     "video",
     "wbr",
-    "center",
-    "search",
 ];
 
 /// The longest name in the lists above.
@@ -353,6 +363,10 @@ mod tests {
             ("Vec<String> and Option<T>", "Vec<String> and Option<T>"),
             ("<foo>bar</foo> <o:p>x</o:p> <my-tag>y", "bar x y"),
             ("<foo bar=1>x", "x"),
+            (
+                "safe<object classid=x> description</object>",
+                "safe description",
+            ),
             ("cut <a href=\"http://exam", "cut"),
             ("日本<b>語</b>　テキスト", "日本語 テキスト"),
             ("<IMG SRC=x ALT=y>z<BR/>w", "z w"),
@@ -378,6 +392,10 @@ mod tests {
             "x <A HREF='y'>z",
             "<!-- c -->",
             "<p\n class=x>",
+            "safe<object classid='x'> d",
+            "<blink>x",
+            "<META x>",
+            "<script>",
         ] {
             assert!(has_markup(markup), "{markup}");
         }
