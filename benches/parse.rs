@@ -1,4 +1,4 @@
-//! How fast feeds are read: `cargo bench --bench parse [FILTER] [-- --milliseconds N]`.
+//! How fast feeds are read: `cargo bench --bench parse -- [FILTER] [--milliseconds N] [--profile clean|raw]`.
 //!
 //! The corpus is made here, always the same: RSS and Atom, English and Chinese, 5 KB to 5 MB. Beside the parser with and
 //! without HTML cleaning stand feed-rs, the rss and atom_syndication crates and the raw events of quick-xml, each measured
@@ -32,13 +32,36 @@ fn main() {
     let mut arguments = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench");
-    let (mut filter, mut budget) = (String::new(), Duration::from_millis(300));
+    let (mut filter, mut budget, mut profile) = (String::new(), Duration::from_millis(300), None);
     while let Some(argument) = arguments.next() {
-        if argument == "--milliseconds" {
-            budget = Duration::from_millis(arguments.next().unwrap().parse().unwrap());
-        } else {
-            filter = argument;
+        match argument.as_str() {
+            "--milliseconds" => {
+                budget = Duration::from_millis(arguments.next().unwrap().parse().unwrap())
+            }
+            "--profile" => profile = arguments.next(),
+            _ => filter = argument,
         }
+    }
+    let samples = corpus();
+    let samples = samples
+        .iter()
+        .filter(|sample| sample.name.contains(&filter));
+    if let Some(which) = profile {
+        // Nothing but our own parser, for a profiler to look at.
+        let options = Options {
+            clean_html: which == "clean",
+            ..Options::default()
+        };
+        for sample in samples {
+            let document = sample.document();
+            let time = median(budget, || parse::parse(&document, &options).unwrap());
+            println!(
+                "{:<16} {:>9.1} MB/s",
+                sample.name,
+                as_f64(sample.body.len()) / time.as_secs_f64() / 1e6
+            );
+        }
+        return;
     }
     println!(
         "{:<16} {:>8} {:>7} | {:>9} {:>9} {:>9} {:>9} {:>9} | {:>8} {:>8} | {:>10}",
@@ -54,15 +77,22 @@ fn main() {
         "cleaned",
         "entries/s"
     );
-    for sample in corpus()
-        .iter()
-        .filter(|sample| sample.name.contains(&filter))
-    {
+    for sample in samples {
         measure(sample, budget);
     }
     println!(
         "MB/s of input, entries/s with cleaning; ×feed-rs compares without cleaning, \"cleaned\" with it"
     );
+}
+
+impl Sample {
+    fn document(&self) -> Document {
+        Document {
+            body: self.body.clone().into(),
+            url: Some("https://example.org/feed".to_owned()),
+            content_type: None,
+        }
+    }
 }
 
 fn measure(sample: &Sample, budget: Duration) {
@@ -71,11 +101,7 @@ fn measure(sample: &Sample, budget: Duration) {
         ..Options::default()
     };
     let clean = Options::default();
-    let document = Document {
-        body: sample.body.clone().into(),
-        url: Some("https://example.org/feed".to_owned()),
-        content_type: None,
-    };
+    let document = sample.document();
     assert_eq!(
         parse::parse(&document, &clean).unwrap().feed.entries.len(),
         sample.entries

@@ -9,14 +9,15 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use ammonia::Builder;
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use url::Url;
 
 use super::attribute::{KEPT, SCHEMES};
 use super::direct::{self, KEPT_ELEMENTS};
 use super::finish::finish;
+use super::hygiene::{first_illegal, is_illegal};
+use super::tame;
 use super::writer::Writer;
-use super::{is_illegal, tame};
 
 /// Elements nested deeper than this are left out.
 pub const DEPTH: usize = 256;
@@ -107,7 +108,7 @@ fn escaped(text: &str, cut: bool) -> Cleaned {
 
 /// Line ends as HTML reads them, and no control characters, before anybody looks for tags.
 pub(super) fn normalised(fragment: &str) -> Cow<'_, str> {
-    if !fragment.chars().any(is_illegal) && !fragment.contains('\r') {
+    if first_illegal(fragment).is_none() && memchr(b'\r', fragment.as_bytes()).is_none() {
         return Cow::Borrowed(fragment);
     }
     let mut clean = String::with_capacity(fragment.len());

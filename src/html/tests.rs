@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use url::Url;
 
 use super::clean::{normalised, parsed};
-use super::{DEPTH, clean, clean_noting, direct, hygiene};
+use super::{DEPTH, clean, clean_noting, direct};
 
 const REL: &str = "rel=\"noopener noreferrer\"";
 
@@ -191,14 +191,6 @@ fn a_long_base_does_not_multiply() {
             html.len()
         );
     }
-}
-
-#[test]
-fn hygiene_takes_what_xml_cannot_carry() {
-    assert_eq!(
-        hygiene("a\0b\u{b}c\td\r\ne\u{85}f\u{ffff}g\u{feff}é"),
-        "abc\td\r\nefg\u{feff}é"
-    );
 }
 
 /// Markup that is short to write and long to read.

@@ -219,13 +219,15 @@ pub fn has_markup(text: &str) -> bool {
             .bytes()
             .position(|b| !b.is_ascii_alphanumeric())
             .unwrap_or(name.len());
-        let closes = || memchr(b'>', rest.as_bytes()).is_some();
         let delimited = matches!(
             name.as_bytes().get(end),
             Some(b' ' | b'\t' | b'\n' | b'\r' | b'/' | b'>')
         );
-        if rest.starts_with("<!--") || (delimited && role(&name[..end]) != Role::Unknown) {
-            return closes();
+        if rest.starts_with("<!--") {
+            return true;
+        }
+        if delimited && role(&name[..end]) != Role::Unknown {
+            return memchr(b'>', rest.as_bytes()).is_some();
         }
         rest = &rest[1..];
     }
@@ -391,6 +393,7 @@ mod tests {
             "</p>",
             "x <A HREF='y'>z",
             "<!-- c -->",
+            "cut <!--",
             "<p\n class=x>",
             "safe<object classid='x'> d",
             "<blink>x",
