@@ -12,6 +12,7 @@ mod exit;
 mod feeds;
 pub mod log;
 mod out;
+mod parse;
 mod run;
 mod shell;
 
@@ -138,6 +139,11 @@ enum Command {
     /// Why an article is as it is: where it was seen, who gave it which tag
     #[command(after_help = "Example:\n  aggd explain 0123456789abcdef0123456789abcdef")]
     Explain(articles::ExplainArgs),
+    /// Read a feed and print what was understood, as JSON
+    #[command(
+        after_help = "Examples:\n  aggd parse feed.xml --url https://example.org/feed.xml\n  curl -s https://example.org/feed.xml | aggd parse -"
+    )]
+    Parse(parse::Args),
     /// Drop what is too old, now
     #[command(after_help = "Example:\n  aggd gc")]
     Gc,
@@ -165,7 +171,6 @@ const LATER: &[&str] = &[
     "export-opml",
     "extract",
     "import-opml",
-    "parse",
     "preview",
     "restore",
     "retag",
@@ -197,7 +202,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     match command {
-        Command::Run(args) => run::run(&global, &args),
+        Command::Run(args) => run::run(&global, &args, out),
         Command::Check(args) => check::run(&global, &args, out),
         Command::AddFeed(args) => add_feed::run(&global, &args, out),
         Command::EditFeed(args) => edit::edit(&global, &args, out),
@@ -209,11 +214,31 @@ fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Fai
         Command::Tags(args) => articles::tags(&global, &args, out),
         Command::Categories(args) => articles::categories(&global, &args, out),
         Command::Explain(args) => articles::explain(&global, args, out),
+        Command::Parse(args) => parse(&args),
         Command::Gc => feeds::gc(&global, out),
         Command::Reload => feeds::reload(&global, out),
         Command::Completions(args) => shell::completions(&args, out),
         Command::Man(args) => shell::man(&args, out),
         Command::Other(words) => Err(unknown(&words)),
+    }
+}
+
+/// Its exit code is its own: 1 says that the document is no feed.
+fn parse(args: &parse::Args) -> Result<Exit, Failure> {
+    match parse::run(args) {
+        Ok(code) if code == ExitCode::SUCCESS => Ok(Exit::Done),
+        Ok(_) => Ok(Exit::Failed),
+        Err(error) => {
+            let gone = error.chain().any(|cause| {
+                let io = cause.downcast_ref::<std::io::Error>();
+                io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+            });
+            Err(if gone {
+                Failure::new(Exit::Done, "")
+            } else {
+                Failure::usage(format!("{error:#}"))
+            })
+        }
     }
 }
 

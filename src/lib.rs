@@ -17,7 +17,6 @@ pub mod serve;
 pub mod store;
 
 pub mod cli;
-
 pub mod config;
 pub mod control;
 pub mod ingest;
