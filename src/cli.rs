@@ -150,6 +150,11 @@ enum Command {
     /// Make the daemon read the configuration again
     #[command(after_help = "Example:\n  aggd reload")]
     Reload,
+    /// Read a feed and print what was understood, as JSON
+    #[command(
+        after_help = "Examples:\n  aggd parse feed.xml\n  curl -s https://example.org/feed | aggd parse --url https://example.org/feed -"
+    )]
+    Parse(parse::Args),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  aggd completions bash > /etc/bash_completion.d/aggd")]
     Completions(shell::CompletionArgs),
@@ -217,6 +222,9 @@ fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Fai
         Command::Parse(args) => parse(&args),
         Command::Gc => feeds::gc(&global, out),
         Command::Reload => feeds::reload(&global, out),
+        Command::Parse(args) => {
+            parse::run(&args).map_err(|error| Failure::usage(format!("{error:#}")))
+        }
         Command::Completions(args) => shell::completions(&args, out),
         Command::Man(args) => shell::man(&args, out),
         Command::Other(words) => Err(unknown(&words)),

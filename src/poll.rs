@@ -281,8 +281,14 @@ impl Poller {
         force: bool,
     ) -> Result<Vec<(SourceId, Polled)>, store::Error> {
         self.floor.adopt_once(false).await?;
-        let ids =
-            ids.unwrap_or_else(|| self.floor.sources.load().keys().cloned().collect::<Vec<_>>());
+        let ids = ids.unwrap_or_else(|| {
+            self.floor
+                .sources
+                .load()
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+        });
         let mut answers = Vec::with_capacity(ids.len());
         {
             let mut desk = self.floor.desk();

@@ -7,12 +7,12 @@ mod json;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Exit;
 use crate::model::document::Document;
 use crate::model::entry::{Warning, WarningCode};
 use crate::parse::{self, Options};
@@ -46,19 +46,15 @@ struct Request {
 ///
 /// # Errors
 /// An unreadable file, or an output that nobody reads any more.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(path) = args.file.as_deref().filter(|_| !args.batch) else {
         batch(io::stdin().lock(), io::stdout().lock()).context("writing the results")?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     };
     let body = read(path).with_context(|| format!("reading {}", path.display()))?;
     let (value, is_feed) = understand(body, args.url.clone(), args.content_type.clone());
     write(&mut io::stdout().lock(), &value).context("writing the result")?;
-    Ok(if is_feed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
-    })
+    Ok(if is_feed { Exit::Done } else { Exit::Failed })
 }
 
 /// Answers each line with a line, until there are no more.

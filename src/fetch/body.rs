@@ -52,7 +52,10 @@ impl Held {
             return;
         }
         let units = bytes.div_ceil(UNIT);
-        let lent = self.lent.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let lent = self
+            .lent
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
         let Some(more) = u32::try_from(units.saturating_sub(lent))
             .ok()
             .filter(|more| *more > 0)
@@ -167,7 +170,9 @@ impl Coding {
                     "br" => Self::Brotli,
                     other => {
                         return Err(Error::Encoding {
-                            what: format!("the body is coded as {other:?}, which was not asked for"),
+                            what: format!(
+                                "the body is coded as {other:?}, which was not asked for"
+                            ),
                         });
                     }
                 };
@@ -396,14 +401,19 @@ mod tests {
 
     #[test]
     fn a_cut_body_is_no_body() {
-        let text: Vec<u8> = (0..20_000_u32).flat_map(|n| (n * n).to_le_bytes()).collect();
+        let text: Vec<u8> = (0..20_000_u32)
+            .flat_map(|n| (n * n).to_le_bytes())
+            .collect();
         for (coding, whole) in [
             (Coding::Gzip, gzip(&text)),
             (Coding::Brotli, brotlied(&text)),
         ] {
             for keep in [1, 5, 12, whole.len() / 2, whole.len() - 1] {
                 let cut = decode(coding, &whole[..keep], 1 << 20);
-                assert!(matches!(cut, Err(Error::Truncated)), "{coding:?} {keep} {cut:?}");
+                assert!(
+                    matches!(cut, Err(Error::Truncated)),
+                    "{coding:?} {keep} {cut:?}"
+                );
             }
         }
     }

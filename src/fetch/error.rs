@@ -249,9 +249,7 @@ impl Error {
         if cut {
             return Self::Truncated;
         }
-        Self::Protocol {
-            what: last(&error),
-        }
+        Self::Protocol { what: last(&error) }
     }
 
     fn from_io(error: &reqwest::Error) -> Self {
@@ -288,7 +286,10 @@ fn chain<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn StdErro
     let mut next: Option<&'a (dyn StdError + 'static)> = Some(error);
     std::iter::from_fn(move || {
         let this = next?;
-        next = match this.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        next = match this
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
             Some(inner) => Some(inner),
             None => this.source(),
         };

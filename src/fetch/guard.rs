@@ -220,7 +220,10 @@ mod tests {
     use super::*;
 
     fn check(open: &[&str], url: &str) -> bool {
-        let open: Vec<IpNet> = open.iter().map(|network| network.parse().unwrap()).collect();
+        let open: Vec<IpNet> = open
+            .iter()
+            .map(|network| network.parse().unwrap())
+            .collect();
         Guard::new(&open).check(&Url::parse(url).unwrap()).is_ok()
     }
 

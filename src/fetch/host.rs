@@ -289,10 +289,7 @@ impl Hosts {
 
 impl Inner {
     fn limits_of(&self, key: &HostKey) -> HostLimits {
-        self.site
-            .get(key.as_str())
-            .copied()
-            .unwrap_or(self.limits)
+        self.site.get(key.as_str()).copied().unwrap_or(self.limits)
     }
 
     /// Forgets hosts that nobody needs, now and then: the table follows what is visited, not what ever was.

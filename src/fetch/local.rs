@@ -162,7 +162,9 @@ async fn output(child: &mut Child, program: &str, limit: u64) -> Result<Bytes, E
     let stdout = child.stdout.take().expect("its output was piped");
     let stderr = child.stderr.take().expect("its errors were piped");
     let printed = async {
-        let bytes = some_of(stdout, limit.saturating_add(1)).await.map_err(broken)?;
+        let bytes = some_of(stdout, limit.saturating_add(1))
+            .await
+            .map_err(broken)?;
         if bytes.len() as u64 > limit {
             return Err(Error::TooLarge { limit });
         }
@@ -220,7 +222,12 @@ mod tests {
         assert!(text.contains("/bin/ls ended with exit status"), "{text}");
         assert!(text.contains("/nowhere/at-all"), "{text}");
         let missing = exec(&words("/nowhere/program"), 100, TIME).await;
-        assert!(missing.unwrap_err().to_string().contains("could not be started"));
+        assert!(
+            missing
+                .unwrap_err()
+                .to_string()
+                .contains("could not be started")
+        );
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! The one test binary: what a reader or an operator can see, through real parts.
 
+mod fetch;
+mod origin;
 mod samples;
 mod store_contract;
 mod tidy;

@@ -101,7 +101,10 @@ fn wait(state: &SourceState) -> f64 {
 
 #[track_caller]
 fn within(found: f64, least: f64, most: f64) {
-    assert!((least..=most).contains(&found), "{found} is not within {least} to {most}");
+    assert!(
+        (least..=most).contains(&found),
+        "{found} is not within {least} to {most}"
+    );
 }
 
 #[test]
@@ -240,13 +243,17 @@ fn a_fixed_interval_is_kept_but_hints_and_failures_stretch_it() {
         };
         after(state, &visited, &plan, &mut Rng::with_seed(1))
     };
-    within(wait(&step(known(), Outcome::NotModified(&answer()))), 5.0, 5.75);
+    within(
+        wait(&step(known(), Outcome::NotModified(&answer()))),
+        5.0,
+        5.75,
+    );
     let mut said = answer();
     said.freshness = Freshness {
         lifetime: Some((9 * U, HintFrom::Expires)),
         spoken: true,
     };
-    within(wait(&step(known(), Outcome::NotModified(&said))), 9.0, 10.35);
+    within(wait(&step(known(), Outcome::Unchanged(&said))), 9.0, 10.35);
     let broken = failure("status", Some(500));
     let mut state = known();
     for _ in 0..12 {
@@ -386,7 +393,10 @@ fn validators_are_replaced_as_a_pair_and_only_by_what_was_read() {
         ..Answer::default()
     };
     let kept = go(first.clone(), Outcome::NotModified(&bare), NOW);
-    assert_eq!(kept.validators, first.validators, "a bare 304 erases nothing");
+    assert_eq!(
+        kept.validators, first.validators,
+        "a bare 304 erases nothing"
+    );
     let mut moved = bare.clone();
     moved.validators.last_modified = Some(b"today".to_vec());
     let refreshed = go(first.clone(), Outcome::NotModified(&moved), NOW);
@@ -492,7 +502,13 @@ fn hours_and_days_to_skip_are_skipped_unless_they_are_all() {
 #[test]
 fn a_start_spreads_what_is_overdue_and_keeps_the_rest() {
     let due = |state: &SourceState, seed| {
-        first_due(state, &source(), &plan(), NOW, Some(&mut Rng::with_seed(seed)))
+        first_due(
+            state,
+            &source(),
+            &plan(),
+            NOW,
+            Some(&mut Rng::with_seed(seed)),
+        )
     };
     assert_eq!(due(&SourceState::default(), 1), NOW, "never visited");
     let mut state = known();
@@ -501,9 +517,21 @@ fn a_start_spreads_what_is_overdue_and_keeps_the_rest() {
     state.next_due = NOW - Duration::from_secs(5);
     state.interval = 60;
     let times: Vec<Timestamp> = (0..40).map(|seed| due(&state, seed)).collect();
-    assert!(times.iter().all(|at| at.since(NOW) <= Duration::from_mins(1)));
-    assert!(times.iter().any(|at| at.since(NOW) > Duration::from_secs(45)));
-    assert!(times.iter().any(|at| at.since(NOW) < Duration::from_secs(15)));
+    assert!(
+        times
+            .iter()
+            .all(|at| at.since(NOW) <= Duration::from_mins(1))
+    );
+    assert!(
+        times
+            .iter()
+            .any(|at| at.since(NOW) > Duration::from_secs(45))
+    );
+    assert!(
+        times
+            .iter()
+            .any(|at| at.since(NOW) < Duration::from_secs(15))
+    );
     assert_eq!(
         first_due(&state, &source(), &plan(), NOW, None),
         state.next_due,
@@ -514,9 +542,16 @@ fn a_start_spreads_what_is_overdue_and_keeps_the_rest() {
 
     let mut shortened = known();
     shortened.next_due = NOW + Duration::from_secs(900 * U);
-    assert!(due(&shortened, 1) < shortened.next_due, "the interval was cut");
+    assert!(
+        due(&shortened, 1) < shortened.next_due,
+        "the interval was cut"
+    );
     shortened.retry_until = Some(shortened.next_due);
-    assert_eq!(due(&shortened, 1), shortened.next_due, "but it was asked for");
+    assert_eq!(
+        due(&shortened, 1),
+        shortened.next_due,
+        "but it was asked for"
+    );
 }
 
 #[test]
