@@ -42,29 +42,32 @@ pub struct Cli {
     command: Command,
 }
 
+/// The options of every command stand together in its help.
+const GLOBAL: &str = "Global options";
+
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The configuration [default: $AGGD_CONFIG, ./feeds.toml, ~/.config/aggd/feeds.toml, /etc/aggd/feeds.toml]
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     config: Option<PathBuf>,
     /// The control socket of the daemon to ask
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
     socket: Option<PathBuf>,
     /// One JSON document instead of a table
-    #[arg(long, global = true, conflicts_with = "jsonl")]
+    #[arg(long, global = true, conflicts_with = "jsonl", help_heading = GLOBAL)]
     json: bool,
     /// One JSON object a line instead of a table
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     jsonl: bool,
     /// Say less
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     quiet: bool,
     /// Say more (twice: still more)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
     verbose: u8,
     /// Colours
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = GLOBAL)]
     color: Color,
 }
 
@@ -150,11 +153,6 @@ enum Command {
     /// Make the daemon read the configuration again
     #[command(after_help = "Example:\n  aggd reload")]
     Reload,
-    /// Read a feed and print what was understood, as JSON
-    #[command(
-        after_help = "Examples:\n  aggd parse feed.xml\n  curl -s https://example.org/feed | aggd parse --url https://example.org/feed -"
-    )]
-    Parse(parse::Args),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  aggd completions bash > /etc/bash_completion.d/aggd")]
     Completions(shell::CompletionArgs),
@@ -222,9 +220,6 @@ fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Fai
         Command::Parse(args) => parse(&args),
         Command::Gc => feeds::gc(&global, out),
         Command::Reload => feeds::reload(&global, out),
-        Command::Parse(args) => {
-            parse::run(&args).map_err(|error| Failure::usage(format!("{error:#}")))
-        }
         Command::Completions(args) => shell::completions(&args, out),
         Command::Man(args) => shell::man(&args, out),
         Command::Other(words) => Err(unknown(&words)),
@@ -234,8 +229,7 @@ fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Fai
 /// Its exit code is its own: 1 says that the document is no feed.
 fn parse(args: &parse::Args) -> Result<Exit, Failure> {
     match parse::run(args) {
-        Ok(code) if code == ExitCode::SUCCESS => Ok(Exit::Done),
-        Ok(_) => Ok(Exit::Failed),
+        Ok(exit) => Ok(exit),
         Err(error) => {
             let gone = error.chain().any(|cause| {
                 let io = cause.downcast_ref::<std::io::Error>();

@@ -109,7 +109,10 @@ pub(super) fn load(global: &Global) -> Result<Config, Failure> {
 
 /// The configuration with the secrets that a visit may need.
 fn load_for_visits(global: &Global) -> Result<Config, Failure> {
-    Ok(config::load_with(global.config.as_deref(), Secrets::Required)?)
+    Ok(config::load_with(
+        global.config.as_deref(),
+        Secrets::Required,
+    )?)
 }
 
 /// The daemon that belongs to this configuration, if one runs.

@@ -89,7 +89,7 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
         match choose(args, &config, asked, out) {
             Ok(all) => chosen.extend(all),
             Err(failure) => {
-                failure.report();
+                failure.say();
                 failures.push(failure);
             }
         }

@@ -74,13 +74,18 @@ impl Failure {
     /// Says it on stderr and gives the code.
     #[must_use]
     pub fn report(&self) -> ExitCode {
+        self.say();
+        self.exit.into()
+    }
+
+    /// Says it on stderr.
+    pub fn say(&self) {
         for line in &self.lines {
             eprintln!("{line}");
         }
         if !self.text.is_empty() {
             eprintln!("aggd: {}", self.text);
         }
-        self.exit.into()
     }
 }
 
@@ -171,7 +176,9 @@ impl From<anyhow::Error> for Failure {
             Ok(errors) => return errors.into(),
             Err(error) => error,
         };
-        let exit = error.chain().find_map(|cause| ops::kind_of(cause).map(exit_of));
+        let exit = error
+            .chain()
+            .find_map(|cause| ops::kind_of(cause).map(exit_of));
         Self::new(exit.unwrap_or(Exit::Failed), format!("{error:#}"))
     }
 }
