@@ -7,10 +7,12 @@ mod access;
 mod add_feed;
 mod articles;
 mod check;
+mod config;
 mod edit;
 mod exit;
 mod feeds;
 pub mod log;
+mod opml;
 mod out;
 mod parse;
 mod run;
@@ -147,6 +149,23 @@ enum Command {
         after_help = "Examples:\n  aggd parse feed.xml --url https://example.org/feed.xml\n  curl -s https://example.org/feed.xml | aggd parse -"
     )]
     Parse(parse::Args),
+    /// Take over the feeds of another reader
+    #[command(
+        after_help = "Examples:\n  aggd import-opml subscriptions.opml\n  curl -s https://example.org/opml | aggd import-opml - --category friends"
+    )]
+    ImportOpml(opml::ImportArgs),
+    /// Write the feeds as OPML, for other readers and for another aggd
+    #[command(after_help = "Example:\n  aggd export-opml feeds.opml")]
+    ExportOpml(opml::ExportArgs),
+    /// Show every setting in force, and where it was written
+    #[command(after_help = "Example:\n  aggd config")]
+    Config,
+    /// Print the JSON Schema of the configuration, for editors
+    #[command(after_help = "Example:\n  aggd schema > feeds.schema.json")]
+    Schema,
+    /// Look for what could keep the daemon from its work
+    #[command(after_help = "Example:\n  aggd doctor")]
+    Doctor,
     /// Drop what is too old, now
     #[command(after_help = "Example:\n  aggd gc")]
     Gc,
@@ -167,22 +186,8 @@ enum Command {
 
 /// Commands of later versions: named, so that nobody wonders whether the word was misspelt.
 const LATER: &[&str] = &[
-    "backup",
-    "config",
-    "doctor",
-    "export",
-    "export-opml",
-    "extract",
-    "import-opml",
-    "preview",
-    "restore",
-    "retag",
-    "schema",
-    "search",
-    "select",
-    "stories",
-    "token",
-    "verify",
+    "backup", "export", "extract", "preview", "restore", "retag", "search", "select", "stories",
+    "token", "verify",
 ];
 
 /// Runs the command that the arguments name.
@@ -218,6 +223,11 @@ fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Fai
         Command::Categories(args) => articles::categories(&global, &args, out),
         Command::Explain(args) => articles::explain(&global, args, out),
         Command::Parse(args) => parse(&args),
+        Command::ImportOpml(args) => opml::import(&global, &args, out),
+        Command::ExportOpml(args) => opml::export(&global, &args, out),
+        Command::Config => config::show(&global, out),
+        Command::Schema => config::schema(out),
+        Command::Doctor => config::doctor(&global, out),
         Command::Gc => feeds::gc(&global, out),
         Command::Reload => feeds::reload(&global, out),
         Command::Completions(args) => shell::completions(&args, out),
