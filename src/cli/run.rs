@@ -1,20 +1,60 @@
 //! `aggd run`: the daemon, in the foreground.
 
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
 use super::out::Out;
 use super::{Exit, Failure, Global};
+use crate::clock::SystemClock;
 use crate::config;
+use crate::daemon::{self, Load};
 
 /// Arguments of `aggd run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Visit everything that is due, keep it, exit
+    /// Visit everything that is due, publish, exit
     #[arg(long)]
     once: bool,
 }
 
-pub(super) fn run(global: &Global, args: &Args, _out: &mut Out) -> Result<Exit, Failure> {
-    let config = config::load(global.config.as_deref())?;
+pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
+    let path = config::locate(global.config.as_deref())?;
+    // Read once before anything starts: its mistakes belong on the terminal, and the log's settings are in it.
+    let config = config::load(Some(&path))?;
     super::log::start(&config.log, global.verbose, global.quiet);
-    let _ = args.once;
-    Err(Failure::usage("`run` is not available in this version"))
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let load: Load = Arc::new(move || config::load(Some(&path)));
+    let clock = Arc::new(SystemClock);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    if !args.once {
+        runtime.block_on(daemon::run(load, clock))?;
+        return Ok(Exit::Done);
+    }
+    let counts = runtime.block_on(async {
+            let stop = CancellationToken::new();
+            let ended = daemon::once(load, clock, stop.clone());
+            let mut ended = std::pin::pin!(ended);
+            tokio::select! {
+                counts = ended.as_mut() => counts,
+                _ = tokio::signal::ctrl_c() => {
+                    stop.cancel();
+                    ended.await
+                }
+            }
+        })?;
+    out.note(&format!(
+        "{} feeds visited, {} failed, {} unchanged; {} new articles, {} updated",
+        counts.visited, counts.failed, counts.unchanged, counts.new, counts.updated
+    ))?;
+    Ok(if counts.failed > 0 {
+        Exit::SomeFailed
+    } else {
+        Exit::Done
+    })
 }
