@@ -31,7 +31,7 @@ pub use secret::{Secrets, Surroundings};
 pub use source::{default_id, without_user_info};
 
 use crate::model::source::{Source, SourceId, Sources};
-use crate::{control, dedup, fetch, label, poll, publish, serve, store};
+use crate::{dedup, fetch, label, poll, publish, serve, store};
 
 /// One file as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,15 @@ pub struct File {
     pub path: PathBuf,
     /// Its text.
     pub text: String,
+}
+
+/// Where the commands reach the daemon: `[control]`. It stands here since the socket's room knows us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// Where the socket is.
+    pub socket: PathBuf,
+    /// Its permissions.
+    pub mode: u32,
 }
 
 /// What is written to the log: `[log]`.
@@ -99,7 +108,7 @@ pub struct Config {
     /// `[publish]`.
     pub publish: publish::Options,
     /// `[control]`.
-    pub control: control::Options,
+    pub control: Control,
     /// `[log]`.
     pub log: Log,
     /// The `[[feed]]`s, in the order of the files.

@@ -11,14 +11,14 @@ use super::check::{Check, Leaf, Leaves};
 use super::problem::{Errors, Lines, Place, Problem};
 use super::secret::Surroundings;
 use super::source::{self, Context};
-use super::{Config, File, Language, Log, LogFormat, typed};
+use super::{Config, Control, File, Language, Log, LogFormat, typed};
 use crate::dedup::{Mode, Reach};
 use crate::fetch::HostLimits;
 use crate::label::{Auto, Category, Publisher};
 use crate::model::source::{Every, Source, SourceId};
 use crate::publish::Extent;
 use crate::serve::Listen;
-use crate::{control, dedup, fetch, label, poll, publish, serve, store, text};
+use crate::{dedup, fetch, label, poll, publish, serve, store, text};
 
 /// Reads the configuration out of its files: the first is the one that was asked for, the others were included by it.
 ///
@@ -431,12 +431,7 @@ impl Reading<'_> {
             .unwrap_or_else(|| store::Options::default().path)
     }
 
-    fn control(
-        &self,
-        settings: &Settings<'_>,
-        base: &Path,
-        store: &store::Options,
-    ) -> control::Options {
+    fn control(&self, settings: &Settings<'_>, base: &Path, store: &store::Options) -> Control {
         let env = self.surroundings.env;
         let socket = settings
             .text("control.socket")
@@ -453,7 +448,7 @@ impl Reading<'_> {
             .and_then(DeValue::as_str)
             .and_then(typed::mode)
             .unwrap_or(0o660);
-        control::Options { socket, mode }
+        Control { socket, mode }
     }
 
     fn label(&mut self, settings: &Settings<'_>, lines: &[Lines<'_>]) -> label::Options {
