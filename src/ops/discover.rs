@@ -95,10 +95,10 @@ pub async fn in_file(options: &fetch::Options, path: &str) -> Result<Found, Erro
     let fetcher = fetcher(options, path)?;
     let mut source = Source::new(default_id(path), path);
     source.kind = SourceKind::File;
-    let fetched = fetcher
+    let visit = fetcher
         .fetch(&source, &SourceState::default(), SystemClock.now())
         .await;
-    let document = document(fetched).map_err(|why| failed(path, why))?;
+    let document = document(visit).map_err(|why| failed(path, why))?;
     recognise(&document, path.to_owned()).ok_or_else(|| Error::Nothing(path.to_owned()))
 }
 

@@ -297,7 +297,7 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
     for row in &rows {
         *states.entry(row.state.clone()).or_default() += 1;
     }
-    let (stats, next) = match &context.store {
+    let (figures, next) = match &context.store {
         Some(store) => (store.stats().await?, store.next_due().await?),
         None => (crate::store::Stats::default(), None),
     };
@@ -320,12 +320,12 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
         states,
         silent,
         next: next.map(Timestamp::to_rfc3339),
-        articles: stats.articles,
-        sightings: stats.sightings,
-        log_bytes: stats.log_bytes,
-        index_bytes: stats.index_bytes,
-        backed_up: stats.backed_up.map(Timestamp::to_rfc3339),
-        disk_full: stats.full,
+        articles: figures.articles,
+        sightings: figures.sightings,
+        log_bytes: figures.log_bytes,
+        index_bytes: figures.index_bytes,
+        backed_up: figures.backed_up.map(Timestamp::to_rfc3339),
+        disk_full: figures.full,
         reload_failed: reload_failed.map(|failure| format!("{}: {}", failure.0, failure.1)),
         warnings: config.warnings.iter().map(ToString::to_string).collect(),
         failing,
