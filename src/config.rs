@@ -185,6 +185,19 @@ pub fn locate(path: Option<&Path>) -> Result<PathBuf, Errors> {
     files::find(path, &|name: &str| std::env::var(name).ok())
 }
 
+/// Where the daemon's socket should be, however many mistakes the file has: it may be running with the file of before.
+#[must_use]
+pub fn socket(path: Option<&Path>) -> Option<PathBuf> {
+    let file = files::open(&locate(path).ok()?).ok()?;
+    let env = |name: &str| std::env::var(name).ok();
+    let surroundings = Surroundings {
+        env: &env,
+        file: &|path| std::fs::read_to_string(path),
+        secrets: Secrets::Optional,
+    };
+    Some(read::control(&file, &surroundings).socket)
+}
+
 /// Reads the configuration as it would be if its first file held this text: what an edit is tried with.
 ///
 /// # Errors

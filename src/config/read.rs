@@ -79,6 +79,21 @@ pub fn read(files: &[File], surroundings: &Surroundings<'_>) -> Result<Config, E
     Err(Errors::Invalid(reading.errors))
 }
 
+/// `[control]` alone, whatever else is wrong in the file.
+pub(super) fn control(file: &File, surroundings: &Surroundings<'_>) -> Control {
+    let lines = [Lines::new(&file.path, &file.text)];
+    let (tree, _) = DeTable::parse_recoverable(&file.text);
+    let leaves = [Check::new(&lines[0]).file(tree.get_ref())];
+    let mut reading = Reading {
+        errors: Vec::new(),
+        warnings: Vec::new(),
+        surroundings,
+    };
+    reading
+        .config(std::slice::from_ref(file), &lines, &leaves)
+        .control
+}
+
 /// The check's findings and the parser's; where a line cannot even be parsed, what else seems wrong in it is noise.
 fn with_syntax(check: Check<'_>, syntax: &[toml::de::Error], lines: &Lines<'_>) -> Vec<Problem> {
     let mut problems: Vec<Problem> = syntax

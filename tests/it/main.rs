@@ -7,11 +7,10 @@ mod farm;
 mod fetch;
 mod main_job;
 mod origin;
+mod parse_props;
 mod program;
 mod samples;
 mod store_contract;
 mod tidy;
 mod town;
 mod web;
-//! The one test binary.
-mod parse_props;
