@@ -207,6 +207,7 @@ impl Parts {
             started: Some(self.clock.now()),
             reload: Some(self.reloads.clone()),
             reload_failed: Arc::clone(&self.reload_failed),
+            poller: Some(self.poller.clone()),
         }
     }
 

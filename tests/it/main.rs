@@ -1,5 +1,8 @@
 //! The one test binary: what a reader or an operator can see, through real parts.
 
+mod add_feed;
+mod commands;
+mod control;
 mod farm;
 mod fetch;
 mod main_job;
