@@ -49,3 +49,73 @@ impl Default for Options {
         }
     }
 }
+
+pub mod story;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::model::article::{ArticleId, Head, Key};
+use crate::model::candidate::Candidate;
+
+/// What is to be done with a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It founds an article.
+    New,
+    /// One more copy of the article that this earlier candidate of the same document founds.
+    SameAs(usize),
+    /// One more copy of that article.
+    Sighted(ArticleId),
+    /// A copy that we know was edited.
+    Edited(ArticleId),
+    /// Nothing changed.
+    Known,
+    /// The document has it twice.
+    Repeated,
+    /// Its article was purged; it must not come back.
+    Buried,
+}
+
+/// Decides on each candidate of one document, in its order. `holder` names the article that a key leads to, `buried` the
+/// keys of purged ones.
+#[must_use]
+pub fn decide(
+    candidates: &[Candidate],
+    holder: &dyn Fn(Key) -> Option<Arc<Head>>,
+    buried: &dyn Fn(Key) -> bool,
+) -> Vec<Decision> {
+    let mut seen = HashSet::new();
+    let mut founders: HashMap<Key, usize> = HashMap::new();
+    let mut decide = |(number, candidate): (usize, &Candidate)| {
+        if !seen.insert(candidate.guid) {
+            return Decision::Repeated;
+        }
+        if let Some(head) = holder(candidate.guid) {
+            let same = head.seen_at.iter().any(|at| {
+                at.guid_key == candidate.sighting.guid_key
+                    && at.text_hash == candidate.sighting.text_hash
+            });
+            return if same {
+                Decision::Known
+            } else {
+                Decision::Edited(head.id)
+            };
+        }
+        if candidate.keys().any(buried) {
+            return Decision::Buried;
+        }
+        if let Some(head) = candidate.url.and_then(holder) {
+            return Decision::Sighted(head.id);
+        }
+        if let Some(&founder) = candidate.url.and_then(|url| founders.get(&url)) {
+            return Decision::SameAs(founder);
+        }
+        founders.extend(candidate.url.map(|url| (url, number)));
+        Decision::New
+    };
+    candidates.iter().enumerate().map(&mut decide).collect()
+}
+
+#[cfg(test)]
+mod tests;

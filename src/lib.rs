@@ -9,13 +9,18 @@ pub mod fetch;
 pub mod parse;
 
 pub mod dedup;
+pub mod enrich;
 pub mod label;
 
 pub mod publish;
 pub mod serve;
 pub mod store;
 
+pub mod cli;
+pub mod config;
 pub mod control;
+pub mod ingest;
+pub mod ops;
 pub mod poll;
 
 pub mod clock;

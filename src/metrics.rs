@@ -218,17 +218,45 @@ impl Gauges {
     fn register(&self, all: &mut Registry) {
         for (name, help, gauge) in [
             ("articles", "Articles in the store", &self.articles),
-            ("sightings", "Places where articles were seen", &self.sightings),
+            (
+                "sightings",
+                "Places where articles were seen",
+                &self.sightings,
+            ),
             ("sources", "Sources with a state", &self.sources),
-            ("tombstones", "Remembered ids of purged articles", &self.tombstones),
-            ("store_log_bytes", "Size of the article log", &self.log_bytes),
-            ("store_live_bytes", "What still lives of the article log", &self.live_bytes),
+            (
+                "tombstones",
+                "Remembered ids of purged articles",
+                &self.tombstones,
+            ),
+            (
+                "store_log_bytes",
+                "Size of the article log",
+                &self.log_bytes,
+            ),
+            (
+                "store_live_bytes",
+                "What still lives of the article log",
+                &self.live_bytes,
+            ),
             ("store_index_bytes", "Size of the index", &self.index_bytes),
             ("store_index_items", "Items in the index", &self.index_items),
             ("store_revision", "Revision of the store", &self.revision),
-            ("published_revision", "Revision that the published documents show", &self.followed),
-            ("store_full", "1 while writing is stopped for lack of space", &self.store_full),
-            ("cache_bytes", "Rendered documents in memory", &self.cache_bytes),
+            (
+                "published_revision",
+                "Revision that the published documents show",
+                &self.followed,
+            ),
+            (
+                "store_full",
+                "1 while writing is stopped for lack of space",
+                &self.store_full,
+            ),
+            (
+                "cache_bytes",
+                "Rendered documents in memory",
+                &self.cache_bytes,
+            ),
             ("resident_bytes", "Resident memory", &self.resident_bytes),
             (
                 "overdue_seconds",

@@ -4,6 +4,7 @@
 //! does nothing: no clock, no disk, no network. Everything else may import it.
 
 pub mod article;
+pub mod candidate;
 pub mod document;
 pub mod entry;
 pub mod label;

@@ -1,1 +1,239 @@
-//! Parse.
+//! Understands a document: from its bytes to a [`Feed`] with clean HTML and absolute URLs, and word of what was odd.
+//!
+//! A document comes in, whatever its format, encoding and state; a feed and warnings come out. Reading fails only if there
+//! is no feed at all. This step knows no clock, no network and no disk, and never panics.
+
+mod address;
+mod atom;
+mod construct;
+mod context;
+pub mod date;
+pub mod decode;
+mod draft;
+mod extension;
+mod json_feed;
+mod notes;
+mod rss;
+mod shared;
+pub mod sniff;
+mod value;
+mod xml;
+
+use std::borrow::Cow;
+
+use self::context::Context;
+use self::decode::Decoded;
+use self::draft::FeedDraft;
+use self::notes::Notes;
+use self::sniff::Kind;
+use self::xml::Reader;
+use crate::html;
+use crate::model::document::Document;
+use crate::model::entry::{Feed, FeedFormat, Warning, WarningCode};
+
+/// How to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Clean HTML by the allow-list and resolve its URLs. Without it HTML stays as it was found: only for measuring.
+    pub clean_html: bool,
+    /// Items beyond this number are not read.
+    pub max_items: usize,
+    /// XML elements nested deeper than this are skipped.
+    pub max_depth: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clean_html: true,
+            max_items: 10_000,
+            max_depth: 256,
+        }
+    }
+}
+
+/// What a document said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// The feed with its entries.
+    pub feed: Feed,
+    /// What was odd, in document order as far as it has a place there.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why there is no feed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The body is empty, or nothing but white space.
+    #[error("the document is empty")]
+    Empty {
+        /// Word of it, and of the encoding.
+        warnings: Vec<Warning>,
+    },
+    /// The body is something else than a feed.
+    #[error("not a feed but {what}")]
+    NotAFeed {
+        /// What it is, in words: `an HTML page`.
+        what: String,
+        /// Word of it, and of the encoding.
+        warnings: Vec<Warning>,
+    },
+}
+
+impl Error {
+    /// The warnings that belong to it; never empty.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        match self {
+            Self::Empty { warnings } | Self::NotAFeed { warnings, .. } => warnings,
+        }
+    }
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// [`Error`] if there is no feed in it. A broken feed is not an error.
+pub fn parse(document: &Document, options: &Options) -> Result<Parsed, Error> {
+    let Decoded {
+        text,
+        encoding,
+        warnings,
+        repaired,
+    } = decode::decode(&document.body, document.content_type.as_deref());
+    let mut notes = Notes::default();
+    notes.adopt(warnings);
+    let (text, vanished) = without_controls(text);
+    if let Some(at) = vanished {
+        notes.add(WarningCode::XmlError, Some(at), || {
+            "control characters, which XML forbids; they are left out".to_owned()
+        });
+    }
+    let (kind, root) = match sniff::kind(&text) {
+        Kind::Xml(root) => (FeedFormat::Rss, root),
+        Kind::Json(root) => (FeedFormat::Json, root),
+        Kind::Empty => return Err(empty(notes, &text)),
+        Kind::Html => return Err(not_a_feed(notes, &text, "an HTML page")),
+        Kind::Other(root) if root.is_empty() => {
+            return Err(not_a_feed(notes, &text, "text without any element"));
+        }
+        Kind::Other(root) => {
+            let root: String = root.chars().take(60).collect();
+            return Err(not_a_feed(
+                notes,
+                &text,
+                &format!("a document whose root is <{root}>"),
+            ));
+        }
+    };
+    let cx = Context::new(&text, root, document.url.as_deref(), options);
+    let feed = if kind == FeedFormat::Json {
+        json_feed::read(&cx, &mut notes)
+    } else {
+        xml_feed(&cx, &mut notes)
+    };
+    let Some(mut feed) = feed else {
+        let what = if kind == FeedFormat::Json {
+            "some other JSON"
+        } else {
+            "a document without a root element"
+        };
+        return Err(not_a_feed(notes, &text, what));
+    };
+    feed.encoding = encoding;
+    for id in draft::shared_ids(&feed.entries) {
+        notes.add(WarningCode::DuplicateId, None, || {
+            format!("`{}` is the id of two items", value::excerpt(id))
+        });
+    }
+    feed.well_formed = !repaired && !notes.repaired();
+    Ok(Parsed {
+        feed,
+        warnings: notes.finish(&text),
+    })
+}
+
+fn xml_feed(cx: &Context<'_>, notes: &mut Notes) -> Option<Feed> {
+    let mut reader = Reader::new(cx);
+    reader.notes = std::mem::take(notes);
+    if !xml::only_misc(&cx.text[..cx.root]) {
+        reader.notes.add(WarningCode::XmlError, Some(0), || {
+            "something stands before the feed; it is not read".to_owned()
+        });
+    }
+    let draft = root(&mut reader);
+    *notes = std::mem::take(&mut reader.notes);
+    draft.map(|draft| draft.finish(cx))
+}
+
+fn root<'a>(reader: &mut Reader<'a>) -> Option<FeedDraft<'a>> {
+    let root = reader.root()?;
+    let draft = match &*root.local {
+        "feed" | "entry" => atom::read(reader, &root),
+        "redirect" => rss::redirect(reader, &root)?,
+        _ => rss::read(reader, &root),
+    };
+    // Whatever follows the last element that mattered may still be broken.
+    reader.drain(root.level);
+    Some(draft)
+}
+
+/// Ends the reading where a feed has more items than anybody keeps.
+fn too_many(reader: &mut Reader<'_>) {
+    let most = reader.cx.max_items;
+    reader.note(WarningCode::Limit, || format!("only {most} items are read"));
+    reader.stop();
+}
+
+fn empty(mut notes: Notes, text: &str) -> Error {
+    notes.add(WarningCode::Empty, None, || {
+        "the document is empty".to_owned()
+    });
+    Error::Empty {
+        warnings: notes.finish(text),
+    }
+}
+
+fn not_a_feed(mut notes: Notes, text: &str, what: &str) -> Error {
+    notes.add(WarningCode::NotAFeed, None, || {
+        format!("this is {what}, and no feed")
+    });
+    Error::NotAFeed {
+        what: what.to_owned(),
+        warnings: notes.finish(text),
+    }
+}
+
+/// The text without control characters other than tab and line ends, and where the first of them stood.
+fn without_controls(text: Cow<'_, str>) -> (Cow<'_, str>, Option<usize>) {
+    const BLOCK: usize = 256;
+    // Whole blocks first, without branches: nearly every text is free of them.
+    let bytes = text.as_bytes();
+    let may_be_illegal = |block: &[u8]| {
+        let next = block.iter().skip(1).chain(&[0]);
+        block.iter().zip(next).fold(false, |any, (&a, &b)| {
+            any | ((a < 0x20) & (a != b'\t') & (a != b'\n') & (a != b'\r'))
+                | (a == 0x7F)
+                | ((a == 0xC2) & (b < 0xA0))
+                | ((a == 0xEF) & (b == 0xBF))
+        })
+    };
+    let mut blocks = bytes
+        .chunks(BLOCK)
+        .enumerate()
+        .filter(|(_, block)| may_be_illegal(block))
+        .map(|(index, _)| index * BLOCK);
+    let first = blocks.find_map(|from| {
+        // A character may begin in the block before.
+        let from = text.floor_char_boundary(from);
+        let to = text.floor_char_boundary(from + BLOCK + 8);
+        text[from..to]
+            .char_indices()
+            .find(|(_, c)| html::is_illegal(*c))
+            .map(|(at, _)| from + at)
+    });
+    match first {
+        Some(first) => (Cow::Owned(html::hygiene(&text).into_owned()), Some(first)),
+        None => (text, None),
+    }
+}

@@ -4,6 +4,10 @@
 //! acknowledged only when it is on the disk. This room never fetches, never parses and decides nothing about
 //! identity: the batch says which keys it claims and which versions it relies on, and the store keeps it to that.
 
+mod lists;
+pub mod memory;
+mod schedule;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -344,28 +348,49 @@ pub trait Store: Send + Sync + 'static {
     async fn select(&self, selection: &Selection, page: Page) -> Result<Listing, Error>;
     /// Months (UTC, of first sight) in which a list has articles, newest first, with their number.
     async fn months(&self, scope: &Scope) -> Result<Vec<((i32, u32), u64)>, Error>;
-    /// All tags, with counts, most articles first.
+    /// The tags that public articles have, with counts, most articles first.
     async fn tags(&self) -> Result<Vec<LabelCount>, Error>;
-    /// All categories, with counts.
+    /// The categories that public articles have, with counts, most articles first.
     async fn categories(&self) -> Result<Vec<LabelCount>, Error>;
-    /// Sightings in order of arrival of their articles, from the one after `after`.
+    /// Sightings in order of arrival of their articles, private ones included, from the one after `after`.
     async fn sightings(
         &self,
         after: u64,
         most: usize,
     ) -> Result<Vec<(u64, ArticleId, Vec<Sighting>)>, Error>;
 
-    /// Commits after `after`, whole ones, oldest first.
+    /// Commits after `after`, whole ones, oldest first. For a follower whose place is unknown here (a new one begins with
+    /// `Revision::default()`) the first is a reset without changes, and those that follow name every living article.
     async fn changes(&self, after: Revision, most: usize) -> Result<Vec<Commit>, Error>;
     /// Returns when there may be commits after `after`.
     async fn changed(&self, after: Revision);
     /// The newest revision.
     fn revision(&self) -> Revision;
 
-    /// Drops what `keep` no longer covers; gives the number of articles dropped.
+    /// Drops what `keep` no longer covers; gives the number of articles dropped. Kept whatever their age: what a source
+    /// lists, and the newest `min_per_feed` of each source and each output.
     async fn forget(&self, now: Timestamp) -> Result<u64, Error>;
+    /// Drops every article that was seen at this source alone, and what is remembered of the source itself.
+    async fn purge(&self, source: &SourceId, now: Timestamp) -> Result<u64, Error>;
+    /// Takes the tombstones of a source away, so that its articles may come back; gives their number.
+    async fn unbury(&self, source: &SourceId) -> Result<u64, Error>;
+    /// What was noted under a name: small things that others must find again after a restart.
+    async fn note(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
+    /// Notes something under a name; it is on the disk when this returns. Backups keep it.
+    async fn set_note(&self, name: &str, note: &[u8]) -> Result<(), Error>;
     /// Figures.
     async fn stats(&self) -> Result<Stats, Error>;
     /// Waits for what is under way and closes.
     async fn close(&self) -> Result<(), Error>;
+}
+
+/// Opens a store.
+///
+/// # Errors
+/// If it cannot be opened.
+pub async fn open(options: Options, _create: bool) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(memory::Memory::with(
+        (options.host.clone(), 2026),
+        &options,
+    )))
 }

@@ -76,6 +76,12 @@ pub struct Sighting {
     pub source_title: String,
     /// The source's category at that time, as spelt.
     pub category: Option<String>,
+    /// The tags that this copy brings to the story.
+    pub labels: Vec<Tag>,
+    /// Trust in its source at that time, 0 to 100.
+    pub trust: u8,
+    /// Characters of its text.
+    pub fullness: u32,
 }
 
 /// Enough to filter, order and recognise an article without its text: what the index holds.

@@ -383,4 +383,19 @@ pub struct SourceState {
     pub last_visit: Option<Timestamp>,
     /// First time we knew of this source.
     pub added: Timestamp,
+    /// What the headers of the last answer said of freshness: seconds and where from. Kept over 304s that are silent.
+    pub header_hint: Option<(u64, HintFrom)>,
+    /// What the last document said of freshness: seconds and where from. Kept over 304s.
+    pub body_hint: Option<(u64, HintFrom)>,
+    /// A 429 from here made its host pause.
+    pub host_pause: Option<HostPause>,
+}
+
+/// A host asked all of us to wait.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostPause {
+    /// The host as its manners are counted: `host:port`, or a registrable domain with its own limits.
+    pub host: String,
+    /// Until when.
+    pub until: Timestamp,
 }

@@ -189,7 +189,9 @@ impl Request {
             segments.drain(..2);
         }
         let mut route = route(&segments).ok_or_else(|| {
-            Error::NotFound("There is nothing at this address. The feeds are listed at /opml/own.".into())
+            Error::NotFound(
+                "There is nothing at this address. The feeds are listed at /opml/own.".into(),
+            )
         })?;
         if token.is_some()
             && !matches!(
@@ -256,7 +258,7 @@ fn route(segments: &[&str]) -> Option<Route> {
 
 fn list_route(segments: &[&str]) -> Option<Route> {
     let (stem, file) = match segments {
-        [file @ ..] if file.len() == 1 => (None, segments[0]),
+        [file] => (None, *file),
         ["all", file] => (Some(List::All), *file),
         [kind, file] => {
             return match file_format(file) {
@@ -300,7 +302,8 @@ fn file_format(file: &str) -> Option<(&str, Format)> {
 
 fn year_month(text: &str) -> Option<(i32, u32)> {
     let (year, month) = text.split_once('-')?;
-    let digits = |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+    let digits =
+        |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
     if !digits(year, 4) || !digits(month, 2) {
         return None;
     }
@@ -328,7 +331,9 @@ fn decode(raw: &str) -> Result<String, Error> {
                 .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
     });
     if broken {
-        return Err(bad("A percent sign in the address must be followed by two hexadecimal digits."));
+        return Err(bad(
+            "A percent sign in the address must be followed by two hexadecimal digits.",
+        ));
     }
     let decoded = percent_decode_str(raw)
         .decode_utf8()
@@ -387,17 +392,32 @@ mod tests {
             ("/all.rss", Route::Feed(List::All, None, Format::Rss)),
             ("/popular", Route::Page(List::Popular)),
             ("/tags/node.js", Route::Page(tag("node.js"))),
-            ("/tags/node.js.atom", Route::Feed(tag("node.js"), None, Format::Atom)),
-            ("/tags/%E7%96%AB%e6%83%85.json", Route::Feed(tag("疫情"), None, Format::Json)),
-            ("/tags/疫情.json", Route::Feed(tag("疫情"), None, Format::Json)),
-            ("/tags/a%2Fb.rss", Route::Feed(tag("a/b"), None, Format::Rss)),
+            (
+                "/tags/node.js.atom",
+                Route::Feed(tag("node.js"), None, Format::Atom),
+            ),
+            (
+                "/tags/%E7%96%AB%e6%83%85.json",
+                Route::Feed(tag("疫情"), None, Format::Json),
+            ),
+            (
+                "/tags/疫情.json",
+                Route::Feed(tag("疫情"), None, Format::Json),
+            ),
+            (
+                "/tags/a%2Fb.rss",
+                Route::Feed(tag("a/b"), None, Format::Rss),
+            ),
             ("/tags/C++.rss", Route::Feed(tag("C++"), None, Format::Rss)),
             ("/tags/cafe%CC%81", Route::Page(tag("café"))),
             (
                 "/categories/tech/2026-11.rss",
                 Route::Feed(List::Category("tech".into()), Some((2026, 11)), Format::Rss),
             ),
-            ("/all/2026-01.json", Route::Feed(List::All, Some((2026, 1)), Format::Json)),
+            (
+                "/all/2026-01.json",
+                Route::Feed(List::All, Some((2026, 1)), Format::Json),
+            ),
             ("/tags/", Route::Tags),
             ("/tags", Route::Moved("tags/".into())),
             ("/feed", Route::Moved("all.rss".into())),
@@ -409,7 +429,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for target in ["/tags/a%00b.rss", "/tags/..%2Fx.rss", "/tags/%FF.rss", "/tags/%zz", "/../x"] {
+        for target in [
+            "/tags/a%00b.rss",
+            "/tags/..%2Fx.rss",
+            "/tags/%FF.rss",
+            "/tags/%zz",
+            "/../x",
+        ] {
             assert!(
                 matches!(Request::parse(target), Err(Error::BadRequest(_))),
                 "{target}"

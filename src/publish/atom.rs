@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use atom_syndication::extension::{Extension, ExtensionMap};
 use atom_syndication::{
-    Category, Content, Entry, Feed, FixedDateTime, Generator, Link, Person, Source, Text, WriteConfig,
+    Category, Content, Entry, Feed, FixedDateTime, Generator, Link, Person, Source, Text,
+    WriteConfig,
 };
 
 use super::Error;
@@ -71,7 +72,11 @@ fn finish(sheet: &Sheet, xml: &str) -> String {
     let mut out = String::with_capacity(xml.len() + 1024);
     out.push_str(parts.next().unwrap_or_default());
     for (part, item) in parts.zip(&sheet.items) {
-        match item.language.as_deref().filter(|language| Some(*language) != sheet.language.as_deref()) {
+        match item
+            .language
+            .as_deref()
+            .filter(|language| Some(*language) != sheet.language.as_deref())
+        {
             Some(language) => {
                 out.push_str("<entry xml:lang=\"");
                 out.push_str(language);
@@ -91,7 +96,15 @@ fn wire_first(entry: &str) -> Option<String> {
     let from = entry.find("<dc:source>")?;
     let to = from + entry[from..].find("</dc:source>")? + "</dc:source>".len();
     let place = entry.find("<source>").filter(|place| *place < from)?;
-    Some([&entry[..place], &entry[from..to], &entry[place..from], &entry[to..]].concat())
+    Some(
+        [
+            &entry[..place],
+            &entry[from..to],
+            &entry[place..from],
+            &entry[to..],
+        ]
+        .concat(),
+    )
 }
 
 fn date(at: Timestamp) -> FixedDateTime {
@@ -166,7 +179,9 @@ fn used(sheet: &Sheet, entries: &[Entry]) -> BTreeMap<String, String> {
         .iter()
         .filter(|(name, _)| {
             (*name == "fh" && sheet.archive.is_some())
-                || entries.iter().any(|entry| entry.extensions.contains_key(*name))
+                || entries
+                    .iter()
+                    .any(|entry| entry.extensions.contains_key(*name))
         })
         .map(|(name, url)| ((*name).to_owned(), (*url).to_owned()))
         .collect()
@@ -188,7 +203,11 @@ fn element(name: &str, value: Option<String>, attributes: &[(&str, Option<String
 fn put(map: &mut ExtensionMap, extension: Extension) {
     let (prefix, local) = extension.name.split_once(':').unwrap_or_default();
     let (prefix, local) = (prefix.to_owned(), local.to_owned());
-    map.entry(prefix).or_default().entry(local).or_default().push(extension);
+    map.entry(prefix)
+        .or_default()
+        .entry(local)
+        .or_default()
+        .push(extension);
 }
 
 fn person(author: &Author) -> Person {
@@ -220,7 +239,9 @@ fn entry(sheet: &Sheet, item: &Item, updated: FixedDateTime) -> Entry {
         published: Some(date(item.published)),
         rights: item.rights.clone().map(Text::plain),
         source: Some(source(item)),
-        summary: Some(item.summary.clone()).filter(|summary| !summary.is_empty()).map(Text::plain),
+        summary: Some(item.summary.clone())
+            .filter(|summary| !summary.is_empty())
+            .map(Text::plain),
         content: item.html.clone().map(|html| Content {
             value: Some(html),
             content_type: Some("html".to_owned()),
@@ -241,9 +262,17 @@ fn entry_links(item: &Item) -> Vec<Link> {
                 .map(|url| titled_link("related", url, Some(&also.title))),
         );
     }
-    links.extend(item.external.as_deref().map(|url| plain_link("related", url)));
+    links.extend(
+        item.external
+            .as_deref()
+            .map(|url| plain_link("related", url)),
+    );
     links.extend(item.via.as_deref().map(|url| plain_link("via", url)));
-    links.extend(item.license.as_deref().map(|url| plain_link("license", url)));
+    links.extend(
+        item.license
+            .as_deref()
+            .map(|url| plain_link("license", url)),
+    );
     links.extend(item.files.iter().map(|file| Link {
         length: file.length.map(|bytes| bytes.to_string()),
         title: file.title.clone(),
@@ -272,13 +301,27 @@ fn source(item: &Item) -> Source {
         avatar: None,
     };
     let mut links: Vec<Link> = Vec::new();
-    links.extend(origin.feed_url.as_deref().map(|url| plain_link("self", url)));
-    links.extend(origin.home_url.as_deref().map(|url| plain_link("alternate", url)));
+    links.extend(
+        origin
+            .feed_url
+            .as_deref()
+            .map(|url| plain_link("self", url)),
+    );
+    links.extend(
+        origin
+            .home_url
+            .as_deref()
+            .map(|url| plain_link("alternate", url)),
+    );
     Source {
         title: Text::plain(origin.title.clone()),
         id: origin.atom_id.clone(),
         updated: date(origin.updated),
-        authors: if item.authors.is_empty() { vec![person(&by_feed)] } else { Vec::new() },
+        authors: if item.authors.is_empty() {
+            vec![person(&by_feed)]
+        } else {
+            Vec::new()
+        },
         links,
         ..Source::default()
     }
@@ -306,10 +349,22 @@ fn extensions(item: &Item) -> ExtensionMap {
 
 fn podcast(item: &Item, map: &mut ExtensionMap) {
     let facts = [
-        ("itunes:duration", item.duration.map(|seconds| seconds.to_string())),
-        ("itunes:explicit", item.explicit.map(|explicit| explicit.to_string())),
-        ("itunes:episode", item.episode.map(|number| number.to_string())),
-        ("itunes:season", item.season.map(|number| number.to_string())),
+        (
+            "itunes:duration",
+            item.duration.map(|seconds| seconds.to_string()),
+        ),
+        (
+            "itunes:explicit",
+            item.explicit.map(|explicit| explicit.to_string()),
+        ),
+        (
+            "itunes:episode",
+            item.episode.map(|number| number.to_string()),
+        ),
+        (
+            "itunes:season",
+            item.season.map(|number| number.to_string()),
+        ),
         ("itunes:episodeType", item.episode_type.clone()),
     ];
     for (name, value) in facts {
@@ -318,7 +373,10 @@ fn podcast(item: &Item, map: &mut ExtensionMap) {
         }
     }
     if let Some(image) = item.image().filter(|url| super::plain::has_plain_host(url)) {
-        put(map, element("itunes:image", None, &[("href", Some(image.to_owned()))]));
+        put(
+            map,
+            element("itunes:image", None, &[("href", Some(image.to_owned()))]),
+        );
     }
 }
 
@@ -335,7 +393,10 @@ fn media(file: &File) -> Extension {
             ("url", Some(file.url.clone())),
             ("type", Some(file.media_type.clone())),
             ("medium", medium.map(str::to_owned)),
-            ("fileSize", file.length.filter(|n| *n > 0).map(|n| n.to_string())),
+            (
+                "fileSize",
+                file.length.filter(|n| *n > 0).map(|n| n.to_string()),
+            ),
             ("duration", file.duration.map(|n| n.to_string())),
         ],
     )

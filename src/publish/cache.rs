@@ -186,7 +186,10 @@ impl Cache {
 
     /// Puts a document in its place, if the slot still has one: a reload may have come meanwhile.
     pub(super) fn put(&self, slot: &Arc<Slot>, document: &Arc<Document>) {
-        if !self.find(&slot.request.asked).is_some_and(|current| Arc::ptr_eq(&current, slot)) {
+        if !self
+            .find(&slot.request.asked)
+            .is_some_and(|current| Arc::ptr_eq(&current, slot))
+        {
             return;
         }
         slot.document.store(Some(Arc::clone(document)));
@@ -250,7 +253,10 @@ impl Cache {
     /// Drops documents that show the sources' states.
     pub(super) fn drop_states(&self) {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        for slot in slots.values().filter(|slot| slot.depends == Depends::Sources) {
+        for slot in slots
+            .values()
+            .filter(|slot| slot.depends == Depends::Sources)
+        {
             self.clear(slot);
         }
     }

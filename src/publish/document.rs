@@ -126,7 +126,12 @@ impl Document {
         document
     }
 
-    fn bare(label: Label, as_of: Revision, shown: Vec<ArticleId>, whole: Option<Arc<Self>>) -> Self {
+    fn bare(
+        label: Label,
+        as_of: Revision,
+        shown: Vec<ArticleId>,
+        whole: Option<Arc<Self>>,
+    ) -> Self {
         Self {
             last_modified: header(&label.modified.to_http_date()),
             label,
@@ -252,7 +257,10 @@ impl Document {
             }
         }
         if self.whole.is_some() {
-            headers.insert(HeaderName::from_static("im"), HeaderValue::from_static("feed"));
+            headers.insert(
+                HeaderName::from_static("im"),
+                HeaderValue::from_static("feed"),
+            );
         }
         Variant {
             body,
@@ -317,9 +325,7 @@ fn compress(coding: Coding, plain: &Bytes) -> Bytes {
         }
         Coding::Zstd => zstd::bulk::compress(plain, 9),
     };
-    packed
-        .expect("writing to memory does not fail")
-        .into()
+    packed.expect("writing to memory does not fail").into()
 }
 
 #[cfg(test)]
@@ -336,7 +342,12 @@ mod tests {
             link: None,
             modified: Timestamp::from_secs(1_700_000_000),
         };
-        Document::new(label, body.as_bytes().to_vec(), Revision::default(), Vec::new())
+        Document::new(
+            label,
+            body.as_bytes().to_vec(),
+            Revision::default(),
+            Vec::new(),
+        )
     }
 
     #[test]
@@ -350,10 +361,14 @@ mod tests {
             match coding {
                 Coding::Identity => out.push_str(std::str::from_utf8(body).unwrap()),
                 Coding::Gzip => {
-                    flate2::read::GzDecoder::new(body).read_to_string(&mut out).unwrap();
+                    flate2::read::GzDecoder::new(body)
+                        .read_to_string(&mut out)
+                        .unwrap();
                 }
                 Coding::Brotli => {
-                    brotli::Decompressor::new(body, 4096).read_to_string(&mut out).unwrap();
+                    brotli::Decompressor::new(body, 4096)
+                        .read_to_string(&mut out)
+                        .unwrap();
                 }
                 Coding::Zstd => out = String::from_utf8(zstd::decode_all(body).unwrap()).unwrap(),
             }

@@ -14,7 +14,12 @@ use crate::model::time::Timestamp;
 fn feeds(context: &Context<'_>) -> Vec<(Format, String)> {
     Format::ALL
         .into_iter()
-        .map(|format| (format, context.link(&format!("{}.{}", List::All.stem(), format.ending()))))
+        .map(|format| {
+            (
+                format,
+                context.link(&format!("{}.{}", List::All.stem(), format.ending())),
+            )
+        })
         .collect()
 }
 
@@ -22,14 +27,24 @@ fn feeds(context: &Context<'_>) -> Vec<(Format, String)> {
 pub(super) fn labels(context: &Context<'_>, tags: bool, labels: &[LabelCount]) -> String {
     let settings = context.settings;
     let base = settings.site.public_url.path();
-    let (kind, title) = if tags { ("tags", "Tags") } else { ("categories", "Categories") };
+    let (kind, title) = if tags {
+        ("tags", "Tags")
+    } else {
+        ("categories", "Categories")
+    };
     let least = if tags { settings.label.publish_min } else { 0 };
     let mut main = String::from("<ul>\n");
     for label in labels.iter().filter(|label| label.articles >= least) {
-        let name = if tags { context.names.tag(settings, &label.key) } else { context.names.category(settings, &label.key) };
+        let name = if tags {
+            context.names.tag(settings, &label.key)
+        } else {
+            context.names.category(settings, &label.key)
+        };
         let name = name.unwrap_or(&label.name);
         let titled = settings.label.categories.get(&label.key).filter(|_| !tags);
-        let shown = titled.and_then(|category| category.title.as_deref()).unwrap_or(name);
+        let shown = titled
+            .and_then(|category| category.title.as_deref())
+            .unwrap_or(name);
         let _ = writeln!(
             main,
             "<li><a href=\"{base}{kind}/{}\">{}</a> ({})</li>",
@@ -40,7 +55,14 @@ pub(super) fn labels(context: &Context<'_>, tags: bool, labels: &[LabelCount]) -
     }
     main.push_str("</ul>\n");
     let title = format!("{title} – {}", plain::line(&settings.site.title));
-    frame(context, &Head { title: &title, feeds: feeds(context) }, &main)
+    frame(
+        context,
+        &Head {
+            title: &title,
+            feeds: feeds(context),
+        },
+        &main,
+    )
 }
 
 /// The sources, their state in words, when something last went well and when they are next visited.
@@ -68,15 +90,25 @@ pub(super) fn sources(context: &Context<'_>, states: &[(SourceId, SourceState)])
     }
     main.push_str("</tbody>\n</table>\n");
     let title = format!("Sources – {}", plain::line(&settings.site.title));
-    frame(context, &Head { title: &title, feeds: feeds(context) }, &main)
+    frame(
+        context,
+        &Head {
+            title: &title,
+            feeds: feeds(context),
+        },
+        &main,
+    )
 }
 
 fn health(state: &SourceState) -> String {
     // The sentence about a fault may name an address with a secret in it; its kind is enough here.
-    let fault = state.last_error.as_ref().map_or(String::new(), |fault| match fault.status {
-        Some(status) => format!(" ({}, HTTP {status})", fault.kind),
-        None => format!(" ({})", fault.kind),
-    });
+    let fault = state
+        .last_error
+        .as_ref()
+        .map_or(String::new(), |fault| match fault.status {
+            Some(status) => format!(" ({}, HTTP {status})", fault.kind),
+            None => format!(" ({})", fault.kind),
+        });
     match state.health {
         Health::New => "not visited yet".to_owned(),
         Health::Ok => "well".to_owned(),

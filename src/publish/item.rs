@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::plain;
 use super::{Extent, Settings};
+use crate::html as html_room;
 use crate::model::article::{Article, ArticleId, Sighting};
 use crate::model::entry::{Content, Entry, Person};
 use crate::model::label::Origin;
@@ -34,7 +35,11 @@ impl Names {
 
     /// The spelling of a category to use in URLs.
     pub(super) fn category<'a>(&'a self, settings: &'a Settings, key: &str) -> Option<&'a str> {
-        let configured = settings.label.categories.get(key).map(|category| &category.name);
+        let configured = settings
+            .label
+            .categories
+            .get(key)
+            .map(|category| &category.name);
         configured
             .filter(|name| !name.is_empty())
             .or_else(|| self.categories.get(key))
@@ -67,7 +72,10 @@ impl Context<'_> {
     }
 
     fn source_title(&self, id: &SourceId, then: &str) -> String {
-        let configured = self.settings.source(id).and_then(|facts| facts.title.as_deref());
+        let configured = self
+            .settings
+            .source(id)
+            .and_then(|facts| facts.title.as_deref());
         plain::some_line(configured)
             .or_else(|| plain::some_line(Some(then)))
             .unwrap_or_else(|| id.to_string())
@@ -202,13 +210,15 @@ impl Item {
 
 /// Makes an item of an article, with as much text as `extent` allows.
 pub(super) fn item(context: &Context<'_>, article: &Article, extent: Extent) -> Item {
-    let Article { head, entry, about, .. } = article;
+    let Article {
+        head, entry, about, ..
+    } = article;
     let leader = leader(article);
     let source_title = context.source_title(&head.source, &about.title);
     let feed_url = plain::some_url(Some(&about.feed_url));
     let home_url = plain::some_url(about.home_url.as_deref());
     let (html, text) = content(entry);
-    let body = html.as_deref().map(plain::html_text).unwrap_or_default();
+    let body = html.as_deref().map(html_room::text).unwrap_or_default();
     let title = title(entry, &body, &source_title, head.published);
     let summary = summary(entry, &body);
     let (html, text, summary) = match extent {
@@ -261,7 +271,8 @@ pub(super) fn item(context: &Context<'_>, article: &Article, extent: Extent) -> 
             .find(|link| link.rel == "via")
             .and_then(|link| plain::url(&link.href))
             .filter(|via| Some(via) != url.as_ref()),
-        external: plain::some_url(entry.external_url.as_deref()).filter(|at| Some(at) != url.as_ref()),
+        external: plain::some_url(entry.external_url.as_deref())
+            .filter(|at| Some(at) != url.as_ref()),
         media: media(entry, &files),
         duration: episode
             .and_then(|episode| episode.duration)
@@ -282,8 +293,12 @@ pub(super) fn item(context: &Context<'_>, article: &Article, extent: Extent) -> 
             .as_ref()
             .and_then(|rights| plain::some_line(Some(&rights.plain))),
         license: plain::some_url(entry.license.as_deref()),
-        episode: episode.and_then(|episode| episode.episode).filter(|n| *n > 0),
-        season: episode.and_then(|episode| episode.season).filter(|n| *n > 0),
+        episode: episode
+            .and_then(|episode| episode.episode)
+            .filter(|n| *n > 0),
+        season: episode
+            .and_then(|episode| episode.season)
+            .filter(|n| *n > 0),
         episode_type: episode
             .and_then(|episode| episode.episode_type.clone())
             .filter(|kind| ["full", "trailer", "bonus"].contains(&kind.as_str())),
@@ -321,15 +336,24 @@ fn content(entry: &Entry) -> (Option<String>, Option<String>) {
 }
 
 fn title(entry: &Entry, body: &str, source: &str, published: Timestamp) -> String {
-    let summary = || entry.summary.as_ref().map_or("", |text| text.plain.as_str());
+    let summary = || {
+        entry
+            .summary
+            .as_ref()
+            .map_or("", |text| text.plain.as_str())
+    };
     let from_text = |text: &str| plain::line(&plain::excerpt(&plain::clean(text), TITLE));
-    [plain::line(entry.title_text()), from_text(body), from_text(summary())]
-        .into_iter()
-        .find(|title| !title.is_empty())
-        .unwrap_or_else(|| {
-            let date = published.to_rfc3339();
-            format!("{source}, {}", date.get(..10).unwrap_or(&date))
-        })
+    [
+        plain::line(entry.title_text()),
+        from_text(body),
+        from_text(summary()),
+    ]
+    .into_iter()
+    .find(|title| !title.is_empty())
+    .unwrap_or_else(|| {
+        let date = published.to_rfc3339();
+        format!("{source}, {}", date.get(..10).unwrap_or(&date))
+    })
 }
 
 fn summary(entry: &Entry, body: &str) -> String {
@@ -367,7 +391,10 @@ fn people(persons: &[Person]) -> Vec<Author> {
         let email = person
             .email
             .as_deref()
-            .or(person.url.as_deref().filter(|url| url.starts_with("mailto:")))
+            .or(person
+                .url
+                .as_deref()
+                .filter(|url| url.starts_with("mailto:")))
             .and_then(plain::mail);
         let url = plain::some_url(person.url.as_deref());
         let name = plain::some_line(person.name.as_deref())
@@ -395,7 +422,10 @@ fn labels(context: &Context<'_>, article: &Article) -> Vec<Label> {
         if tag.origin == Origin::Auto && !guessed {
             continue;
         }
-        let name = context.names.tag(context.settings, &tag.key).unwrap_or(&tag.name);
+        let name = context
+            .names
+            .tag(context.settings, &tag.key)
+            .unwrap_or(&tag.name);
         let name = plain::line(name);
         if !name.is_empty() && seen.insert(name.clone()) {
             out.push(Label::Tag(name));
@@ -404,7 +434,10 @@ fn labels(context: &Context<'_>, article: &Article) -> Vec<Label> {
     let mut shelves = HashSet::new();
     for category in &article.head.categories {
         let key = text::key(category);
-        let name = context.names.category(context.settings, &key).unwrap_or(category);
+        let name = context
+            .names
+            .category(context.settings, &key)
+            .unwrap_or(category);
         let name = plain::line(name);
         if !name.is_empty() && shelves.insert(name.clone()) {
             out.push(Label::Category(name));
@@ -421,15 +454,26 @@ fn also_in(
 ) -> Vec<Also> {
     let mut out: Vec<Also> = Vec::new();
     for sighting in &article.sightings {
-        let Some(source) = &sighting.source else { continue };
-        let hidden = context.settings.source(source).is_some_and(|facts| facts.private);
-        if leader.is_some_and(|leader| std::ptr::eq(leader, sighting)) || (hidden && !context.private) {
+        let Some(source) = &sighting.source else {
+            continue;
+        };
+        let hidden = context
+            .settings
+            .source(source)
+            .is_some_and(|facts| facts.private);
+        if leader.is_some_and(|leader| std::ptr::eq(leader, sighting))
+            || (hidden && !context.private)
+        {
             continue;
         }
         let at = plain::some_url(sighting.url.as_deref());
         // The same source once more: only another page is news.
         let same = *source == article.head.source && at.as_deref().is_none_or(|at| Some(at) == url);
-        if same || out.iter().any(|also| also.source == *source && also.url == at) {
+        if same
+            || out
+                .iter()
+                .any(|also| also.source == *source && also.url == at)
+        {
             continue;
         }
         out.push(Also {
@@ -444,7 +488,9 @@ fn also_in(
 fn files(entry: &Entry) -> Vec<File> {
     let mut out: Vec<File> = Vec::new();
     for enclosure in &entry.enclosures {
-        let Some(url) = plain::url(&enclosure.url) else { continue };
+        let Some(url) = plain::url(&enclosure.url) else {
+            continue;
+        };
         if out.iter().any(|file| file.url == url) {
             continue;
         }
@@ -456,7 +502,9 @@ fn files(entry: &Entry) -> Vec<File> {
                 .unwrap_or_else(|| plain::media_type_of(&url).to_owned()),
             url,
             title: plain::some_line(enclosure.title.as_deref()),
-            length: enclosure.length.filter(|bytes| i64::try_from(*bytes).is_ok()),
+            length: enclosure
+                .length
+                .filter(|bytes| i64::try_from(*bytes).is_ok()),
             duration: enclosure.duration.filter(|seconds| *seconds > 0),
         });
     }
@@ -467,7 +515,9 @@ fn files(entry: &Entry) -> Vec<File> {
 fn media(entry: &Entry, files: &[File]) -> Vec<File> {
     let mut out: Vec<File> = Vec::new();
     for content in entry.media.iter().flat_map(|media| &media.contents) {
-        let Some(url) = plain::some_url(content.url.as_deref()) else { continue };
+        let Some(url) = plain::some_url(content.url.as_deref()) else {
+            continue;
+        };
         if files.iter().chain(&out).any(|file| file.url == url) {
             continue;
         }
@@ -479,7 +529,9 @@ fn media(entry: &Entry, files: &[File]) -> Vec<File> {
                 .unwrap_or_else(|| plain::media_type_of(&url).to_owned()),
             url,
             title: None,
-            length: content.length.filter(|bytes| *bytes > 0 && i64::try_from(*bytes).is_ok()),
+            length: content
+                .length
+                .filter(|bytes| *bytes > 0 && i64::try_from(*bytes).is_ok()),
             duration: content.duration.filter(|seconds| *seconds > 0),
         });
     }

@@ -50,7 +50,10 @@ fn extension(sheet: &Sheet) -> Value {
     let mut own = Map::new();
     own.insert("about".into(), ABOUT.into());
     own.insert("id".into(), sheet.id.clone().into());
-    own.insert("generator".into(), concat!("aggd/", env!("CARGO_PKG_VERSION")).into());
+    own.insert(
+        "generator".into(),
+        concat!("aggd/", env!("CARGO_PKG_VERSION")).into(),
+    );
     own.insert("updated".into(), sheet.updated.to_rfc3339().into());
     let formats: Map<String, Value> = sheet
         .formats
@@ -78,9 +81,16 @@ fn item(sheet: &Sheet, item: &Item) -> Value {
     out.insert("title".into(), item.title.clone().into());
     put(&mut out, "content_html", item.html.clone());
     // One of the two must be there.
-    let text = item.text.clone().or_else(|| item.html.is_none().then(|| item.summary.clone()));
+    let text = item
+        .text
+        .clone()
+        .or_else(|| item.html.is_none().then(|| item.summary.clone()));
     put(&mut out, "content_text", text);
-    put(&mut out, "summary", Some(item.summary.clone()).filter(|text| !text.is_empty()));
+    put(
+        &mut out,
+        "summary",
+        Some(item.summary.clone()).filter(|text| !text.is_empty()),
+    );
     put(&mut out, "image", item.image());
     put(&mut out, "banner_image", item.banner.clone());
     out.insert("date_published".into(), item.published.to_rfc3339().into());
@@ -92,10 +102,21 @@ fn item(sheet: &Sheet, item: &Item) -> Value {
             tags.push(label.name());
         }
     }
-    put(&mut out, "tags", some(tags.into_iter().map(Value::from).collect()));
-    let language = item.language.clone().filter(|language| Some(language) != sheet.language.as_ref());
+    put(
+        &mut out,
+        "tags",
+        some(tags.into_iter().map(Value::from).collect()),
+    );
+    let language = item
+        .language
+        .clone()
+        .filter(|language| Some(language) != sheet.language.as_ref());
     put(&mut out, "language", language);
-    put(&mut out, "attachments", some(item.files.iter().map(file).collect()));
+    put(
+        &mut out,
+        "attachments",
+        some(item.files.iter().map(file).collect()),
+    );
     out.insert("_aggd".into(), item_extension(item));
     out.into()
 }
@@ -139,7 +160,11 @@ fn item_extension(item: &Item) -> Value {
     out.insert("guid".into(), item.guid.clone().into());
     out.insert("source".into(), source.into());
     put(&mut out, "category", item.category.clone());
-    put(&mut out, "also_in", some(item.also_in.iter().map(also).collect()));
+    put(
+        &mut out,
+        "also_in",
+        some(item.also_in.iter().map(also).collect()),
+    );
     put(&mut out, "via", item.via.clone());
     put(&mut out, "wire", item.wire.clone());
     put(&mut out, "contributors", some(people(&item.contributors)));
@@ -149,7 +174,11 @@ fn item_extension(item: &Item) -> Value {
     put(&mut comments, "url", item.comments.clone());
     put(&mut comments, "feed_url", item.comments_feed.clone());
     put(&mut comments, "count", item.comments_count);
-    put(&mut out, "comments", Some(comments).filter(|comments| !comments.is_empty()));
+    put(
+        &mut out,
+        "comments",
+        Some(comments).filter(|comments| !comments.is_empty()),
+    );
     let mut episode = Map::new();
     if !item.files.is_empty() {
         put(&mut episode, "duration", item.duration);
@@ -158,7 +187,11 @@ fn item_extension(item: &Item) -> Value {
         put(&mut episode, "type", item.episode_type.clone());
         put(&mut episode, "explicit", item.explicit);
     }
-    put(&mut out, "episode", Some(episode).filter(|episode| !episode.is_empty()));
+    put(
+        &mut out,
+        "episode",
+        Some(episode).filter(|episode| !episode.is_empty()),
+    );
     out.into()
 }
 

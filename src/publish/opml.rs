@@ -19,8 +19,12 @@ pub(super) fn sources(
 ) -> String {
     let mut shelves: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
     for (id, state) in states {
-        let Some(facts) = context.settings.source(id) else { continue };
-        let Some(url) = plain::url(&facts.url) else { continue };
+        let Some(facts) = context.settings.source(id) else {
+            continue;
+        };
+        let Some(url) = plain::url(&facts.url) else {
+            continue;
+        };
         let about = state.about.as_ref();
         let title = plain::some_line(facts.title.as_deref())
             .or_else(|| plain::some_line(about.map(|about| about.title.as_str())))
@@ -58,10 +62,11 @@ pub(super) fn own(context: &Context<'_>, lists: &[(List, String)], modified: Tim
     for (list, title) in lists {
         let feed = context.link(&format!("{}.{}", list.stem(), Format::Rss.ending()));
         let page = context.link(&list.page());
-        shelves
-            .entry(kinds(list))
-            .or_default()
-            .push(outline(&plain::line(title), &feed, Some(&page)));
+        shelves.entry(kinds(list)).or_default().push(outline(
+            &plain::line(title),
+            &feed,
+            Some(&page),
+        ));
     }
     document(
         &format!("Feeds of {}", plain::line(&context.settings.site.title)),

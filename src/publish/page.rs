@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
+use super::Extent;
 use super::address::{Format, List, Request, segment, value};
 use super::item::{Context, Item, Label, item};
 use super::plain::{self, escape};
 use super::sheet::{Naming, Standing};
-use super::Extent;
 use crate::model::article::Article;
 use crate::model::time::Timestamp;
 
@@ -32,10 +32,16 @@ pub(super) fn frame(context: &Context<'_>, head: &Head<'_>, main: &str) -> Strin
             escape(url)
         );
     }
-    let nav: String = [("", "All"), ("categories/", "Categories"), ("tags/", "Tags"), ("sources/", "Sources"), ("popular", "Popular")]
-        .iter()
-        .map(|(path, name)| format!("<li><a href=\"{base}{path}\">{name}</a></li>\n"))
-        .collect();
+    let nav: String = [
+        ("", "All"),
+        ("categories/", "Categories"),
+        ("tags/", "Tags"),
+        ("sources/", "Sources"),
+        ("popular", "Popular"),
+    ]
+    .iter()
+    .map(|(path, name)| format!("<li><a href=\"{base}{path}\">{name}</a></li>\n"))
+    .collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"robots\" content=\"noindex\">\n\
@@ -85,11 +91,17 @@ pub(super) fn list(
         let at = |place: String| escape(&format!("{base}{prefix}{}{}", list.page(), query(&place)));
         if standing.newer {
             let url = at(format!("since={}", value(&first.to_string())));
-            let _ = writeln!(main, "<p><a rel=\"prev\" href=\"{url}\">Newer articles</a></p>");
+            let _ = writeln!(
+                main,
+                "<p><a rel=\"prev\" href=\"{url}\">Newer articles</a></p>"
+            );
         }
         if standing.older {
             let url = at(format!("before={}", value(&last.to_string())));
-            let _ = writeln!(main, "<p><a rel=\"next\" href=\"{url}\">Older articles</a></p>");
+            let _ = writeln!(
+                main,
+                "<p><a rel=\"next\" href=\"{url}\">Older articles</a></p>"
+            );
         }
     }
     let title = &naming.title;
@@ -158,7 +170,11 @@ fn facts(context: &Context<'_>, item: &Item) -> String {
             .also_in
             .iter()
             .map(|also| match &also.url {
-                Some(url) => format!("<a rel=\"noopener\" href=\"{}\">{}</a>", escape(url), escape(&also.title)),
+                Some(url) => format!(
+                    "<a rel=\"noopener\" href=\"{}\">{}</a>",
+                    escape(url),
+                    escape(&also.title)
+                ),
                 None => escape(&also.title),
             })
             .collect();
@@ -174,7 +190,11 @@ fn summary(context: &Context<'_>, item: &Item) -> String {
         Some(url) => format!("<a rel=\"noopener\" href=\"{}\">{title}</a>", escape(url)),
         None => title,
     };
-    let text = if item.summary.is_empty() { String::new() } else { format!("<p{}>{}</p>\n", language(item), escape(&item.summary)) };
+    let text = if item.summary.is_empty() {
+        String::new()
+    } else {
+        format!("<p{}>{}</p>\n", language(item), escape(&item.summary))
+    };
     format!(
         "<article>\n<h2{}>{title}</h2>\n{}{text}<p><a href=\"{base}articles/{}\">Details<span hidden> of {}</span></a></p>\n</article>\n",
         language(item),
@@ -205,7 +225,11 @@ pub(super) fn article(context: &Context<'_>, article: &Article) -> String {
         let _ = writeln!(main, "<p{}>{}</p>", language(&item), escape(&item.summary));
     }
     if let Some(url) = &item.url {
-        let _ = writeln!(main, "<p><a rel=\"noopener\" href=\"{}\">Read it at the publisher</a></p>", escape(url));
+        let _ = writeln!(
+            main,
+            "<p><a rel=\"noopener\" href=\"{}\">Read it at the publisher</a></p>",
+            escape(url)
+        );
     }
     for file in &item.files {
         let _ = writeln!(
@@ -216,5 +240,12 @@ pub(super) fn article(context: &Context<'_>, article: &Article) -> String {
             url = escape(&file.url),
         );
     }
-    frame(context, &Head { title: &item.title, feeds }, &main)
+    frame(
+        context,
+        &Head {
+            title: &item.title,
+            feeds,
+        },
+        &main,
+    )
 }

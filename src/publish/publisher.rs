@@ -116,7 +116,10 @@ impl Publisher {
     pub async fn get(&self, request: &Request) -> Result<Answer, Error> {
         let settings = self.settings.load_full();
         if let Some(moved) = self.moved(&settings, request).await? {
-            return Ok(Answer::Moved(format!("{}{moved}", settings.site.public_url)));
+            return Ok(Answer::Moved(format!(
+                "{}{moved}",
+                settings.site.public_url
+            )));
         }
         allowed(&settings, request)?;
         let slot = self.cache.slot(request, depends(&settings, request));
@@ -127,7 +130,12 @@ impl Publisher {
     }
 
     /// Makes a coding of a document, away from the threads that answer.
-    pub async fn encode(&self, request: &Request, document: Arc<Document>, coding: Coding) -> Arc<Document> {
+    pub async fn encode(
+        &self,
+        request: &Request,
+        document: Arc<Document>,
+        coding: Coding,
+    ) -> Arc<Document> {
         // The semaphore is never closed.
         let _permit = self.renders.acquire().await;
         let work = Arc::clone(&document);
@@ -137,7 +145,9 @@ impl Publisher {
         // A panic would show itself again when the variant is read.
         let _ = made.await;
         if let Some(slot) = self.cache.find(&request.asked)
-            && slot.document().is_some_and(|current| Arc::ptr_eq(&current, &document))
+            && slot
+                .document()
+                .is_some_and(|current| Arc::ptr_eq(&current, &document))
         {
             self.cache.weigh(&slot, &document);
         }
@@ -155,7 +165,9 @@ impl Publisher {
         whole: &Arc<Document>,
         etags: &[&[u8]],
     ) -> Result<Option<Arc<Document>>, Error> {
-        let (Some(slot), Route::Feed(_, None, _)) = (self.cache.find(&request.asked), &request.route) else {
+        let (Some(slot), Route::Feed(_, None, _)) =
+            (self.cache.find(&request.asked), &request.route)
+        else {
             return Ok(None);
         };
         let Some(from) = slot.revision_of(etags) else {
@@ -265,9 +277,9 @@ impl Publisher {
     pub async fn addresses(&self) -> Result<Vec<String>, Error> {
         let settings = self.settings.load_full();
         let lists = render::lists(&*self.store, &settings).await?;
-        let feeds = lists
-            .iter()
-            .flat_map(|(list, _)| Format::ALL.map(|format| format!("/{}.{}", list.stem(), format.ending())));
+        let feeds = lists.iter().flat_map(|(list, _)| {
+            Format::ALL.map(|format| format!("/{}.{}", list.stem(), format.ending()))
+        });
         Ok(feeds
             .chain(["/opml".to_owned(), "/opml/own".to_owned()])
             .collect())
@@ -294,8 +306,14 @@ impl Publisher {
         let tags = self.store.tags().await?;
         let categories = self.store.categories().await?;
         let names = Names {
-            tags: tags.into_iter().map(|label| (label.key, label.name)).collect(),
-            categories: categories.into_iter().map(|label| (label.key, label.name)).collect(),
+            tags: tags
+                .into_iter()
+                .map(|label| (label.key, label.name))
+                .collect(),
+            categories: categories
+                .into_iter()
+                .map(|label| (label.key, label.name))
+                .collect(),
         };
         let names = Arc::new((as_of, names));
         self.names.store(Arc::clone(&names));
@@ -374,7 +392,11 @@ impl Publisher {
     }
 
     /// The articles of a list that changed after `from`; `None` if that is too long ago to know.
-    async fn changed_since(&self, from: Revision, scope: &Scope) -> Result<Option<HashSet<ArticleId>>, Error> {
+    async fn changed_since(
+        &self,
+        from: Revision,
+        scope: &Scope,
+    ) -> Result<Option<HashSet<ArticleId>>, Error> {
         let mut changed = HashSet::new();
         let mut after = from;
         let mut read = 0;
@@ -455,7 +477,11 @@ impl Publisher {
 ///
 /// # Errors
 /// As [`Publisher::get`]; [`Error::NotFound`] also for an address that only leads to another one.
-pub async fn preview(store: Arc<dyn Store>, settings: Settings, target: &str) -> Result<Vec<u8>, Error> {
+pub async fn preview(
+    store: Arc<dyn Store>,
+    settings: Settings,
+    target: &str,
+) -> Result<Vec<u8>, Error> {
     let publisher = Publisher::new(store, Metrics::default(), settings);
     let mut request = Request::parse(target)?;
     // A label in another spelling leads to the one that counts.
@@ -469,7 +495,9 @@ pub async fn preview(store: Arc<dyn Store>, settings: Settings, target: &str) ->
             }
         }
     }
-    Err(Error::NotFound("This address leads in a circle.".to_owned()))
+    Err(Error::NotFound(
+        "This address leads in a circle.".to_owned(),
+    ))
 }
 
 /// Who may read it: private sources only through an output that has a token.
@@ -521,7 +549,10 @@ fn respelt(settings: &Settings, names: &Names, request: &Request) -> Option<Stri
     let list = request.list()?;
     let right = match list {
         List::Tag(name) => {
-            let right: String = names.tag(settings, &settings.tag_key(name))?.nfc().collect();
+            let right: String = names
+                .tag(settings, &settings.tag_key(name))?
+                .nfc()
+                .collect();
             (right != *name).then_some(List::Tag(right))?
         }
         List::Category(name) => {

@@ -119,7 +119,11 @@ fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), Error> {
 fn count(value: &str) -> Result<usize, Error> {
     let digits = value.bytes().all(|b| b.is_ascii_digit());
     // A number too long for us is certainly over the limit.
-    let number = if digits { value.parse().unwrap_or(usize::MAX) } else { 0 };
+    let number = if digits {
+        value.parse().unwrap_or(usize::MAX)
+    } else {
+        0
+    };
     if number == 0 {
         return Err(refused(format!("`n` takes a number from 1 to {MOST}.")));
     }
@@ -147,13 +151,15 @@ fn point(
 }
 
 fn language(value: &str) -> Result<String, Error> {
-    let fits = value
-        .split('-')
-        .all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let fits = value.split('-').all(|part| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    });
     if fits {
         Ok(value.to_ascii_lowercase())
     } else {
-        Err(refused("`lang` takes a language such as en or zh-Hans.".into()))
+        Err(refused(
+            "`lang` takes a language such as en or zh-Hans.".into(),
+        ))
     }
 }
 
@@ -175,8 +181,20 @@ mod tests {
     #[test]
     fn a_bad_parameter_is_never_the_whole_feed() {
         for raw in [
-            "n=0", "n=-1", "n=many", "n=", "n=5&n=6", "since=yesterday", "before=2026-13-01", "tag=",
-            "source=A%20B", "lang=no_such", "has=cheese", "tagg=rust", "tag=%00", "tag=%ff",
+            "n=0",
+            "n=-1",
+            "n=many",
+            "n=",
+            "n=5&n=6",
+            "since=yesterday",
+            "before=2026-13-01",
+            "tag=",
+            "source=A%20B",
+            "lang=no_such",
+            "has=cheese",
+            "tagg=rust",
+            "tag=%00",
+            "tag=%ff",
         ] {
             assert!(
                 matches!(Query::parse(raw), Err(Error::BadRequest(_))),
@@ -187,8 +205,9 @@ mod tests {
 
     #[test]
     fn values_keep_what_belongs_to_them() {
-        let query = Query::parse("tag=C++&tag=a%2Fb&any=x%26y&n=9999&since=2026-11-24T08:00:00+08:00")
-            .unwrap();
+        let query =
+            Query::parse("tag=C++&tag=a%2Fb&any=x%26y&n=9999&since=2026-11-24T08:00:00+08:00")
+                .unwrap();
         assert_eq!(query.tags, ["C++", "a/b"]);
         assert_eq!(query.any, ["x&y"]);
         assert_eq!(query.n, Some(MOST));

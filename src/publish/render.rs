@@ -66,7 +66,10 @@ impl Gathered {
     /// True if the article is on this page.
     pub(super) fn shows(&self, id: ArticleId) -> bool {
         match &self.matter {
-            Matter::List(shown) => shown.articles.iter().any(|(_, article)| article.head.id == id),
+            Matter::List(shown) => shown
+                .articles
+                .iter()
+                .any(|(_, article)| article.head.id == id),
             _ => false,
         }
     }
@@ -146,7 +149,12 @@ async fn article(store: &dyn Store, id: ArticleId) -> Result<Matter, Error> {
 }
 
 /// Articles on a page of this list.
-fn page_size(settings: &Settings, request: &Request, list: &List, month: Option<(i32, u32)>) -> usize {
+fn page_size(
+    settings: &Settings,
+    request: &Request,
+    list: &List,
+    month: Option<(i32, u32)>,
+) -> usize {
     let output = match list {
         List::Output(id) => settings.output(id).and_then(|output| output.items),
         _ => None,
@@ -195,7 +203,9 @@ async fn select(
     let mut listing = store.select(&selection, page).await?;
     if request.token.is_none() {
         // The store keeps them apart already; a list for everybody looks twice.
-        listing.articles.retain(|(_, article)| !article.head.private);
+        listing
+            .articles
+            .retain(|(_, article)| !article.head.private);
     }
     if *list == List::Popular {
         popular(&mut listing, most);
@@ -207,9 +217,16 @@ async fn select(
 /// always the same list.
 fn popular(listing: &mut Listing, most: usize) {
     let since = listing.touched - POPULAR;
-    listing.articles.retain(|(_, article)| article.head.first_seen > since);
+    listing
+        .articles
+        .retain(|(_, article)| article.head.first_seen > since);
     let sources = |article: &Article| {
-        let distinct: HashSet<&SourceId> = article.head.seen_at.iter().map(|seen| &seen.source).collect();
+        let distinct: HashSet<&SourceId> = article
+            .head
+            .seen_at
+            .iter()
+            .map(|seen| &seen.source)
+            .collect();
         distinct.len()
     };
     listing
@@ -238,7 +255,15 @@ async fn shown(
     }
     let month_now = listing.touched.year_month();
     let archived = *list != List::Popular && (month.is_some() || request.query.kept.is_empty());
-    let months = if archived { archives(&store.months(&scope(settings, list)).await?, month_now, listing.older || month.is_some()) } else { Vec::new() };
+    let months = if archived {
+        archives(
+            &store.months(&scope(settings, list)).await?,
+            month_now,
+            listing.older || month.is_some(),
+        )
+    } else {
+        Vec::new()
+    };
     if let Some(month) = month
         && !months.contains(&month)
     {
@@ -260,8 +285,12 @@ async fn shown(
 /// feed does not hold everything (`more`). A single archive is followed by an empty one, since one without neighbours
 /// would tell readers that it is incomplete.
 fn archives(months: &[((i32, u32), u64)], now: (i32, u32), more: bool) -> Vec<(i32, u32)> {
-    let with_articles = months.iter().filter(|(_, count)| *count > 0).map(|(month, _)| *month);
-    let mut archives: Vec<(i32, u32)> = with_articles.clone().filter(|month| *month < now).collect();
+    let with_articles = months
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(month, _)| *month);
+    let mut archives: Vec<(i32, u32)> =
+        with_articles.clone().filter(|month| *month < now).collect();
     if archives.is_empty() && more {
         archives.extend(with_articles);
     }
@@ -282,7 +311,12 @@ fn is_configured(settings: &Settings, list: &List) -> bool {
         List::Source(id) => public.any(|facts| facts.id == *id),
         List::Category(name) => {
             let key = text::key(name);
-            public.any(|facts| facts.category.as_deref().is_some_and(|name| text::key(name) == key))
+            public.any(|facts| {
+                facts
+                    .category
+                    .as_deref()
+                    .is_some_and(|name| text::key(name) == key)
+            })
         }
         List::Tag(_) => false,
     }
@@ -308,23 +342,40 @@ pub(super) async fn states(
         .sources
         .iter()
         .filter(|facts| !facts.private)
-        .map(|facts| (facts.id.clone(), known.remove(&facts.id).unwrap_or_default()))
+        .map(|facts| {
+            (
+                facts.id.clone(),
+                known.remove(&facts.id).unwrap_or_default(),
+            )
+        })
         .collect();
     public.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(public)
 }
 
 /// The public lists with their titles: everything, categories, tags that many articles have, sources, outputs.
-pub(super) async fn lists(store: &dyn Store, settings: &Settings) -> Result<Vec<(List, String)>, Error> {
+pub(super) async fn lists(
+    store: &dyn Store,
+    settings: &Settings,
+) -> Result<Vec<(List, String)>, Error> {
     let mut lists = vec![(List::All, settings.site.title.clone())];
     for label in store.categories().await? {
-        let title = settings.label.categories.get(&label.key).and_then(|category| category.title.clone());
+        let title = settings
+            .label
+            .categories
+            .get(&label.key)
+            .and_then(|category| category.title.clone());
         let title = title.unwrap_or_else(|| label.name.clone());
         lists.push((List::Category(label.name), title));
     }
     for label in store.tags().await? {
         if label.articles >= settings.label.publish_min {
-            let name = settings.label.label.get(&label.key).cloned().unwrap_or(label.name);
+            let name = settings
+                .label
+                .label
+                .get(&label.key)
+                .cloned()
+                .unwrap_or(label.name);
             lists.push((List::Tag(name.clone()), format!("#{name}")));
         }
     }
@@ -337,7 +388,11 @@ pub(super) async fn lists(store: &dyn Store, settings: &Settings) -> Result<Vec<
             .unwrap_or_else(|| id.to_string());
         lists.push((List::Source(id), title));
     }
-    for output in settings.outputs.iter().filter(|output| output.tokens.is_empty()) {
+    for output in settings
+        .outputs
+        .iter()
+        .filter(|output| output.tokens.is_empty())
+    {
         let title = output.title.clone().unwrap_or_else(|| output.id.clone());
         lists.push((List::Output(output.id.clone()), title));
     }
@@ -345,41 +400,89 @@ pub(super) async fn lists(store: &dyn Store, settings: &Settings) -> Result<Vec<
 }
 
 /// The document of a request.
-pub(super) fn document(settings: &Settings, request: &Request, gathered: &Gathered) -> Result<Document, Error> {
+pub(super) fn document(
+    settings: &Settings,
+    request: &Request,
+    gathered: &Gathered,
+) -> Result<Document, Error> {
     let context = gathered.context(settings, request);
     match (&request.route, &gathered.matter) {
-        (Route::Feed(list, month, format), Matter::List(shown)) => {
-            feed(&context, request, list, *month, *format, shown, gathered.as_of)
-        }
+        (Route::Feed(list, month, format), Matter::List(shown)) => feed(
+            &context,
+            request,
+            list,
+            *month,
+            *format,
+            shown,
+            gathered.as_of,
+        ),
         (Route::Page(list), Matter::List(shown)) => {
             Ok(list_page(&context, request, list, shown, gathered.as_of))
         }
         (Route::Article(_), Matter::Article(article)) => {
             let modified = floor(&context, article.head.updated.max(article.head.first_seen));
             let body = page::article(&context, article);
-            Ok(wrap(&context, Kind::Page, "text/html", &body, modified, gathered.as_of))
+            Ok(wrap(
+                &context,
+                Kind::Page,
+                "text/html",
+                &body,
+                modified,
+                gathered.as_of,
+            ))
         }
         (Route::Tags | Route::Categories, Matter::Labels(labels)) => {
             let tags = request.route == Route::Tags;
             let body = index::labels(&context, tags, labels);
             let modified = floor(&context, Timestamp::EPOCH);
-            Ok(wrap(&context, Kind::Page, "text/html", &body, modified, gathered.as_of))
+            Ok(wrap(
+                &context,
+                Kind::Page,
+                "text/html",
+                &body,
+                modified,
+                gathered.as_of,
+            ))
         }
         (Route::Sources, Matter::States(states)) => {
-            let seen = states.iter().filter_map(|(_, state)| state.last_visit).max();
+            let seen = states
+                .iter()
+                .filter_map(|(_, state)| state.last_visit)
+                .max();
             let modified = floor(&context, seen.unwrap_or_default());
             let body = index::sources(&context, states);
-            Ok(wrap(&context, Kind::Page, "text/html", &body, modified, gathered.as_of))
+            Ok(wrap(
+                &context,
+                Kind::Page,
+                "text/html",
+                &body,
+                modified,
+                gathered.as_of,
+            ))
         }
         (Route::Opml, Matter::States(states)) => {
             let modified = floor(&context, Timestamp::EPOCH);
             let body = opml::sources(&context, states, modified);
-            Ok(wrap(&context, Kind::Opml, "text/x-opml", &body, modified, gathered.as_of))
+            Ok(wrap(
+                &context,
+                Kind::Opml,
+                "text/x-opml",
+                &body,
+                modified,
+                gathered.as_of,
+            ))
         }
         (Route::OwnOpml, Matter::Lists(lists)) => {
             let modified = floor(&context, Timestamp::EPOCH);
             let body = opml::own(&context, lists, modified);
-            Ok(wrap(&context, Kind::Opml, "text/x-opml", &body, modified, gathered.as_of))
+            Ok(wrap(
+                &context,
+                Kind::Opml,
+                "text/x-opml",
+                &body,
+                modified,
+                gathered.as_of,
+            ))
         }
         _ => Err(Error::NotFound("There is nothing at this address.".into())),
     }
@@ -393,7 +496,9 @@ pub(super) fn part(
     wanted: &HashSet<ArticleId>,
 ) -> Result<Vec<u8>, Error> {
     let context = gathered.context(settings, request);
-    let (Route::Feed(list, month, format), Matter::List(shown)) = (&request.route, &gathered.matter) else {
+    let (Route::Feed(list, month, format), Matter::List(shown)) =
+        (&request.route, &gathered.matter)
+    else {
         return Err(Error::NotFound("There is nothing at this address.".into()));
     };
     let items = items(&context, shown)
@@ -463,7 +568,15 @@ fn feed(
             months: &shown.months,
             updated,
         };
-        let sheet = sheet::sheet(context, request, list, format, month, &standing, items.clone());
+        let sheet = sheet::sheet(
+            context,
+            request,
+            list,
+            format,
+            month,
+            &standing,
+            items.clone(),
+        );
         let body = sheet::write(&sheet, format)?;
         let count = items.len();
         if body.len() <= most || count == 0 || (count == 1 && items[0].html.is_none()) {
@@ -482,14 +595,23 @@ fn feed(
             articles = &articles[..fewer];
         }
     };
-    let shown_ids = articles.iter().map(|(_, article)| article.head.id).collect();
+    let shown_ids = articles
+        .iter()
+        .map(|(_, article)| article.head.id)
+        .collect();
     let own = context.link(&request.asked);
     let page = context.link(&format!("{}{}", request.prefix(), list.page()));
     let label = Label {
         kind: Kind::Feed,
         content_type: format!("{}; charset=utf-8", format.media_type()),
-        cache_control: if finished { cache_control(request, ARCHIVE_AGE) } else { cache_control(request, fastest(context, list, articles)) },
-        link: Some(format!("<{own}>; rel=\"self\", <{page}>; rel=\"alternate\"; type=\"text/html\"")),
+        cache_control: if finished {
+            cache_control(request, ARCHIVE_AGE)
+        } else {
+            cache_control(request, fastest(context, list, articles))
+        },
+        link: Some(format!(
+            "<{own}>; rel=\"self\", <{page}>; rel=\"alternate\"; type=\"text/html\""
+        )),
         modified: updated,
     };
     Ok(Document::new(label, body, as_of, shown_ids))
@@ -567,8 +689,16 @@ fn list_page(
     let links: Vec<String> = Format::ALL
         .iter()
         .map(|format| {
-            let url = context.link(&format!("{}{}.{}", request.prefix(), list.stem(), format.ending()));
-            format!("<{url}>; rel=\"alternate\"; type=\"{}\"", format.media_type())
+            let url = context.link(&format!(
+                "{}{}.{}",
+                request.prefix(),
+                list.stem(),
+                format.ending()
+            ));
+            format!(
+                "<{url}>; rel=\"alternate\"; type=\"{}\"",
+                format.media_type()
+            )
         })
         .collect();
     let label = Label {
@@ -606,15 +736,24 @@ mod tests {
 
     #[test]
     fn archives_are_the_finished_months() {
-        let counts = |months: &[(i32, u32)]| months.iter().map(|month| (*month, 3)).collect::<Vec<_>>();
+        let counts =
+            |months: &[(i32, u32)]| months.iter().map(|month| (*month, 3)).collect::<Vec<_>>();
         for (months, more, expected) in [
-            (&[(2026, 11), (2026, 10), (2026, 9)][..], true, &[(2026, 10), (2026, 9)][..]),
+            (
+                &[(2026, 11), (2026, 10), (2026, 9)][..],
+                true,
+                &[(2026, 10), (2026, 9)][..],
+            ),
             (&[(2026, 11), (2026, 10)], false, &[(2026, 10), (2026, 9)]),
             (&[(2026, 11)], false, &[]),
             (&[(2026, 11)], true, &[(2026, 11), (2026, 10)]),
             (&[], true, &[]),
         ] {
-            assert_eq!(archives(&counts(months), (2026, 11), more), expected, "{months:?}");
+            assert_eq!(
+                archives(&counts(months), (2026, 11), more),
+                expected,
+                "{months:?}"
+            );
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use rss::extension::dublincore::DublinCoreExtension;
-use rss::extension::itunes::{ITunesCategory, ITunesChannelExtension, ITunesItemExtension, ITunesOwner};
+use rss::extension::itunes::{
+    ITunesCategory, ITunesChannelExtension, ITunesItemExtension, ITunesOwner,
+};
 use rss::extension::{Extension, ExtensionMap};
 use rss::{Category, Channel, Enclosure, Guid, Source};
 
@@ -48,10 +50,12 @@ pub(super) fn render(sheet: &Sheet) -> Result<Vec<u8>, Error> {
         items,
         ..Channel::default()
     };
-    channel.write_to(Vec::new()).map_err(|refusal| Error::Render {
-        format: "RSS",
-        reason: refusal.to_string(),
-    })
+    channel
+        .write_to(Vec::new())
+        .map_err(|refusal| Error::Render {
+            format: "RSS",
+            reason: refusal.to_string(),
+        })
 }
 
 /// Only the namespaces that the document uses.
@@ -87,7 +91,11 @@ fn element(name: &str, value: Option<String>, attributes: &[(&str, Option<String
 fn put(map: &mut ExtensionMap, extension: Extension) {
     let (prefix, local) = extension.name.split_once(':').unwrap_or_default();
     let (prefix, local) = (prefix.to_owned(), local.to_owned());
-    map.entry(prefix).or_default().entry(local).or_default().push(extension);
+    map.entry(prefix)
+        .or_default()
+        .entry(local)
+        .or_default()
+        .push(extension);
 }
 
 fn link(rel: &str, href: &str, media_type: Option<&str>, title: Option<&str>) -> Extension {
@@ -109,10 +117,16 @@ fn channel_extensions(sheet: &Sheet) -> ExtensionMap {
         &mut map,
         link("self", &sheet.own_url, Some(Format::Rss.media_type()), None),
     );
-    put(&mut map, link("alternate", &sheet.page_url, Some("text/html"), None));
+    put(
+        &mut map,
+        link("alternate", &sheet.page_url, Some("text/html"), None),
+    );
     for (format, url) in &sheet.formats {
         if *format != Format::Rss {
-            put(&mut map, link("alternate", url, Some(format.media_type()), None));
+            put(
+                &mut map,
+                link("alternate", url, Some(format.media_type()), None),
+            );
         }
     }
     for (rel, url) in sheet.links.all() {
@@ -160,16 +174,25 @@ fn item(sheet: &Sheet, item: &Item) -> rss::Item {
     };
     let creators: Vec<String> = match mail {
         Some(_) => Vec::new(),
-        None => item.authors.iter().map(|author| author.name.clone()).collect(),
+        None => item
+            .authors
+            .iter()
+            .map(|author| author.name.clone())
+            .collect(),
     };
-    let contributors: Vec<String> = item.contributors.iter().map(|person| person.name.clone()).collect();
+    let contributors: Vec<String> = item
+        .contributors
+        .iter()
+        .map(|person| person.name.clone())
+        .collect();
     let rights: Vec<String> = item.rights.iter().cloned().collect();
-    let dublin_core = (!creators.is_empty() || !contributors.is_empty() || !rights.is_empty()).then(|| DublinCoreExtension {
-        creators,
-        contributors,
-        rights,
-        ..DublinCoreExtension::default()
-    });
+    let dublin_core = (!creators.is_empty() || !contributors.is_empty() || !rights.is_empty())
+        .then(|| DublinCoreExtension {
+            creators,
+            contributors,
+            rights,
+            ..DublinCoreExtension::default()
+        });
     rss::Item {
         title: Some(item.title.clone()),
         link: item.url.clone(),
@@ -207,7 +230,10 @@ fn item(sheet: &Sheet, item: &Item) -> rss::Item {
 
 /// RSS has room for one file; the others become media. Strict readers want a host with a dot in that one.
 fn enclosure(item: &Item) -> (Option<File>, Vec<&File>) {
-    let first = item.files.iter().find(|file| plain::has_plain_host(&file.url));
+    let first = item
+        .files
+        .iter()
+        .find(|file| plain::has_plain_host(&file.url));
     let rest = item
         .files
         .iter()
@@ -239,10 +265,16 @@ fn extensions(item: &Item, files: &[&File]) -> ExtensionMap {
         put(&mut map, link("license", license, None, None));
     }
     if item.updated != item.published {
-        put(&mut map, element("atom:updated", Some(item.updated.to_rfc3339()), &[]));
+        put(
+            &mut map,
+            element("atom:updated", Some(item.updated.to_rfc3339()), &[]),
+        );
     }
     if let Some(count) = item.comments_count {
-        put(&mut map, element("slash:comments", Some(count.to_string()), &[]));
+        put(
+            &mut map,
+            element("slash:comments", Some(count.to_string()), &[]),
+        );
     }
     if let Some(feed) = &item.comments_feed {
         put(&mut map, element("wfw:commentRss", Some(feed.clone()), &[]));
@@ -276,7 +308,10 @@ fn media(file: &File) -> Extension {
             ("url", Some(file.url.clone())),
             ("type", Some(file.media_type.clone())),
             ("medium", medium.map(str::to_owned)),
-            ("fileSize", file.length.filter(|n| *n > 0).map(|n| n.to_string())),
+            (
+                "fileSize",
+                file.length.filter(|n| *n > 0).map(|n| n.to_string()),
+            ),
             ("duration", file.duration.map(|n| n.to_string())),
         ],
     )

@@ -75,7 +75,12 @@ pub(super) struct Naming {
 }
 
 /// The name of a list, different for each.
-pub(super) fn naming(context: &Context<'_>, request: &Request, list: &List, source_title: &str) -> Naming {
+pub(super) fn naming(
+    context: &Context<'_>,
+    request: &Request,
+    list: &List,
+    source_title: &str,
+) -> Naming {
     let settings = context.settings;
     let site = plain::line(&settings.site.title);
     let (name, what, id) = match list {
@@ -89,11 +94,19 @@ pub(super) fn naming(context: &Context<'_>, request: &Request, list: &List, sour
             let key = settings.tag_key(name);
             let shown = context.names.tag(settings, &key).unwrap_or(name);
             let shown = plain::line(shown);
-            (Some(format!("#{shown}")), format!("Articles tagged {shown}"), format!("t/{}", encoded(&key)))
+            (
+                Some(format!("#{shown}")),
+                format!("Articles tagged {shown}"),
+                format!("t/{}", encoded(&key)),
+            )
         }
         List::Category(name) => {
             let key = text::key(name);
-            let titled = settings.label.categories.get(&key).and_then(|category| category.title.as_deref());
+            let titled = settings
+                .label
+                .categories
+                .get(&key)
+                .and_then(|category| category.title.as_deref());
             let shown = titled
                 .or_else(|| context.names.category(settings, &key))
                 .unwrap_or(name);
@@ -109,7 +122,11 @@ pub(super) fn naming(context: &Context<'_>, request: &Request, list: &List, sour
                 .sources
                 .iter()
                 .any(|other| other.id != *id && other.title.as_deref() == Some(source_title));
-            let shown = if shared { format!("{source_title} ({id})") } else { source_title.to_owned() };
+            let shown = if shared {
+                format!("{source_title} ({id})")
+            } else {
+                source_title.to_owned()
+            };
             (
                 Some(format!("Source {shown}")),
                 format!("Articles from {shown}"),
@@ -117,17 +134,27 @@ pub(super) fn naming(context: &Context<'_>, request: &Request, list: &List, sour
             )
         }
         List::Output(id) => {
-            let title = settings.output(id).and_then(|output| output.title.as_deref());
+            let title = settings
+                .output(id)
+                .and_then(|output| output.title.as_deref());
             let shown = plain::some_line(title).unwrap_or_else(|| id.clone());
             (Some(shown.clone()), shown, format!("o/{id}"))
         }
     };
-    let narrowed = if request.query.kept.is_empty() { String::new() } else { format!(" ({})", plain::line(&shown_query(&request.query.kept))) };
+    let narrowed = if request.query.kept.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", plain::line(&shown_query(&request.query.kept)))
+    };
     let title = match name {
         Some(name) => format!("{name}{narrowed} – {site}"),
         None => format!("{site}{narrowed}"),
     };
-    let id = if request.query.kept.is_empty() { context.mint(&id) } else { context.mint(&format!("{id}/{}", encoded(&request.query.kept))) };
+    let id = if request.query.kept.is_empty() {
+        context.mint(&id)
+    } else {
+        context.mint(&format!("{id}/{}", encoded(&request.query.kept)))
+    };
     Naming {
         title,
         description: format!("{what}, collected by {site}"),
@@ -142,7 +169,12 @@ fn shown_query(kept: &str) -> String {
 
 /// A key inside an id: only what stays the same under every normalisation.
 fn encoded(key: &str) -> String {
-    utf8_percent_encode(key, NON_ALPHANUMERIC).to_string().replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~")
+    utf8_percent_encode(key, NON_ALPHANUMERIC)
+        .to_string()
+        .replace("%2D", "-")
+        .replace("%2E", ".")
+        .replace("%5F", "_")
+        .replace("%7E", "~")
 }
 
 /// Where a list stands: what the store said besides the articles.
@@ -194,14 +226,24 @@ pub(super) fn sheet(
         (false, false) => format!("?{kept}&{place}"),
     };
     let at = |format: Format, place: &str| {
-        context.link(&format!("{stem}{in_month}.{}{}", format.ending(), query(place)))
+        context.link(&format!(
+            "{stem}{in_month}.{}{}",
+            format.ending(),
+            query(place)
+        ))
     };
     let place = request.asked.split_once('?').map_or("", |(_, query)| query);
     let alternate = |format: Format| {
-        let query = if place.is_empty() { String::new() } else { format!("?{place}") };
+        let query = if place.is_empty() {
+            String::new()
+        } else {
+            format!("?{place}")
+        };
         context.link(&format!("{stem}{in_month}.{}{query}", format.ending()))
     };
-    let archive_at = |month: (i32, u32)| context.link(&format!("{stem}/{}.{}", month_name(month), format.ending()));
+    let archive_at = |month: (i32, u32)| {
+        context.link(&format!("{stem}/{}.{}", month_name(month), format.ending()))
+    };
     let mut links = Links::default();
     if *list != List::Popular {
         links.first = Some(at(format, ""));
@@ -218,8 +260,19 @@ pub(super) fn sheet(
     match month {
         Some(month) => {
             links.current = Some(context.link(&format!("{stem}.{}", format.ending())));
-            links.prev_archive = standing.months.iter().copied().find(|other| *other < month).map(archive_at);
-            links.next_archive = standing.months.iter().rev().copied().find(|other| *other > month).map(archive_at);
+            links.prev_archive = standing
+                .months
+                .iter()
+                .copied()
+                .find(|other| *other < month)
+                .map(archive_at);
+            links.next_archive = standing
+                .months
+                .iter()
+                .rev()
+                .copied()
+                .find(|other| *other > month)
+                .map(archive_at);
             archive = Some(month_name(month));
         }
         None if request.query.kept.is_empty() => {
@@ -237,7 +290,10 @@ pub(super) fn sheet(
         description: naming.description,
         own_url: context.link(&request.asked),
         page_url: context.link(&format!("{prefix}{}", list.page())),
-        formats: Format::ALL.into_iter().map(|format| (format, alternate(format))).collect(),
+        formats: Format::ALL
+            .into_iter()
+            .map(|format| (format, alternate(format)))
+            .collect(),
         links,
         updated: standing.updated,
         language: commonest(&items),

@@ -62,7 +62,9 @@ impl Limit {
 
     fn is_proxy(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.proxies.iter().any(|network| network.contains(&address))
+        self.proxies
+            .iter()
+            .any(|network| network.contains(&address))
     }
 
     /// Whose account a request is on; `None` if it is on nobody's.
@@ -111,7 +113,10 @@ impl Limit {
                 accounts.clear();
             }
         }
-        let account = accounts.entry(client).or_insert(Account { tenths: full, at: now });
+        let account = accounts.entry(client).or_insert(Account {
+            tenths: full,
+            at: now,
+        });
         account.tenths = refilled(account, now, per_second).min(full);
         account.at = now;
         if account.tenths < REQUEST {
@@ -172,11 +177,14 @@ fn forwarded(element: &str) -> Option<IpAddr> {
 
 /// An address with or without port and brackets.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next());
-    bare.unwrap_or(text)
-        .parse()
-        .ok()
-        .or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split(']').next());
+    bare.unwrap_or(text).parse().ok().or_else(|| {
+        text.parse::<std::net::SocketAddr>()
+            .ok()
+            .map(|address| address.ip())
+    })
 }
 
 #[cfg(test)]
@@ -186,12 +194,18 @@ mod tests {
     use super::*;
 
     fn limit(proxies: &[&str]) -> Limit {
-        Limit::new(Some(60), proxies.iter().map(|net| net.parse().unwrap()).collect())
+        Limit::new(
+            Some(60),
+            proxies.iter().map(|net| net.parse().unwrap()).collect(),
+        )
     }
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
         headers
     }
 
@@ -211,18 +225,21 @@ mod tests {
             (peer("::ffff:127.0.0.1"), &none, None),
             (Peer::Local, &none, None),
             (Peer::Local, &xff, ip("9.9.9.9")),
-            (
-                Peer::Local,
-                &headers_of_forwarded(),
-                ip("2001:db8:1:2::"),
-            ),
+            (Peer::Local, &headers_of_forwarded(), ip("2001:db8:1:2::")),
         ] {
-            assert_eq!(limit.client(from, headers), expected, "{from:?} {headers:?}");
+            assert_eq!(
+                limit.client(from, headers),
+                expected,
+                "{from:?} {headers:?}"
+            );
         }
     }
 
     fn headers_of_forwarded() -> HeaderMap {
-        headers("forwarded", "proto=https;For=\"[2001:db8:1:2:3::4]:4711\", for=10.0.0.3")
+        headers(
+            "forwarded",
+            "proto=https;For=\"[2001:db8:1:2:3::4]:4711\", for=10.0.0.3",
+        )
     }
 
     #[test]

@@ -40,7 +40,9 @@ impl Wishes {
         let quality = parts
             .find_map(|part| {
                 let part = part.trim_ascii();
-                let value = part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q="))?;
+                let value = part
+                    .strip_prefix(b"q=")
+                    .or_else(|| part.strip_prefix(b"Q="))?;
                 Some(quality(value))
             })
             .unwrap_or(1000);

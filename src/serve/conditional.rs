@@ -66,7 +66,9 @@ pub(super) fn wants_delta(headers: &HeaderMap) -> Option<Vec<&[u8]>> {
 
 fn is_feed(manipulation: &[u8]) -> bool {
     let mut parts = manipulation.split(|b| *b == b';').map(<[u8]>::trim_ascii);
-    let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"feed"));
+    let named = parts
+        .next()
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"feed"));
     let refused = parts.any(|part| {
         part.strip_prefix(b"q=")
             .is_some_and(|quality| !quality.iter().any(|b| (b'1'..=b'9').contains(b)))
@@ -109,7 +111,10 @@ mod tests {
         ] {
             assert_eq!(check(&[(IF_NONE_MATCH, value)]), expected, "{value}");
         }
-        assert!(check(&[(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, "\"abc\"")]));
+        assert!(check(&[
+            (IF_NONE_MATCH, "\"x\""),
+            (IF_NONE_MATCH, "\"abc\"")
+        ]));
     }
 
     #[test]

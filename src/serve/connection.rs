@@ -14,6 +14,7 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -21,10 +22,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Error;
 use super::client::Peer;
 use super::listen::Listener;
 use super::route::{Shared, answer};
-use super::Error;
 
 /// A connection must complete its first request within this time.
 const HEAD: Duration = Duration::from_secs(10);
@@ -87,7 +88,9 @@ impl Registry {
             if conn.busy.load(Relaxed) > 0 {
                 continue;
             }
-            let idle = Duration::from_secs(round.saturating_sub(conn.since.load(Relaxed))) * WATCH.as_secs().try_into().unwrap_or(1);
+            let idle = Duration::from_secs(
+                WATCH.as_secs() * round.saturating_sub(conn.since.load(Relaxed)),
+            );
             if conn.requests.load(Relaxed) == 0 && idle > HEAD || idle > LONGEST {
                 abort.abort();
             } else if idle > IDLE {
@@ -105,7 +108,11 @@ impl Registry {
                 conn.busy.load(Relaxed) == 0 && !conn.end.is_cancelled() && !abort.is_finished()
             })
             .min_by_key(|(id, (conn, _))| {
-                (conn.requests.load(Relaxed) > 0, conn.since.load(Relaxed), **id)
+                (
+                    conn.requests.load(Relaxed) > 0,
+                    conn.since.load(Relaxed),
+                    **id,
+                )
             });
         if let Some((_, (conn, abort))) = victim {
             conn.end.cancel();
@@ -201,7 +208,11 @@ impl Workers {
 }
 
 /// One thread: serves what comes in, until nothing more will and all is served.
-async fn work(mut accepted: mpsc::UnboundedReceiver<Accepted>, shared: Arc<Shared>, registry: Arc<Registry>) {
+async fn work(
+    mut accepted: mpsc::UnboundedReceiver<Accepted>,
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+) {
     let tasks = TaskTracker::new();
     while let Some(one) = accepted.recv().await {
         let conn = Arc::new(Conn {
@@ -222,7 +233,10 @@ async fn work(mut accepted: mpsc::UnboundedReceiver<Accepted>, shared: Arc<Share
             );
             tasks.spawn(async move {
                 let _place = one.place;
-                let _entry = Entry { registry: &registry, id };
+                let _entry = Entry {
+                    registry: &registry,
+                    id,
+                };
                 shared.metrics.connections.inc();
                 let counted = shared.metrics.connections.clone();
                 let _counted = OnDrop(move || {
@@ -230,11 +244,15 @@ async fn work(mut accepted: mpsc::UnboundedReceiver<Accepted>, shared: Arc<Share
                 });
                 let served = match one.stream {
                     Stream::Tcp(stream) => match TcpStream::from_std(stream) {
-                        Ok(stream) => serve_tcp(stream, one.peer, &shared, &registry, &conn, tasks_inside).await,
+                        Ok(stream) => {
+                            serve(stream, one.peer, &shared, &registry, &conn, tasks_inside).await
+                        }
                         Err(error) => Err(error.into()),
                     },
                     Stream::Unix(stream) => match UnixStream::from_std(stream) {
-                        Ok(stream) => serve_unix(stream, one.peer, &shared, &registry, &conn, tasks_inside).await,
+                        Ok(stream) => {
+                            serve(stream, one.peer, &shared, &registry, &conn, tasks_inside).await
+                        }
                         Err(error) => Err(error.into()),
                     },
                 };
@@ -335,7 +353,11 @@ async fn accept_tcp(
         let _ = stream.set_nodelay(true);
         if let Ok(stream) = stream.into_std() {
             let peer = Peer::Address(address.ip().to_canonical());
-            door.hand(Accepted { stream: Stream::Tcp(stream), peer, place });
+            door.hand(Accepted {
+                stream: Stream::Tcp(stream),
+                peer,
+                place,
+            });
         }
     }
 }
@@ -362,14 +384,21 @@ async fn accept_unix(
             },
         };
         if let Ok(stream) = stream.into_std() {
-            door.hand(Accepted { stream: Stream::Unix(stream), peer: Peer::Local, place });
+            door.hand(Accepted {
+                stream: Stream::Unix(stream),
+                peer: Peer::Local,
+                place,
+            });
         }
     }
 }
 
 /// Without file descriptors accepting fails at once and for ever: then wait for one to be closed.
 async fn pause(error: &io::Error) {
-    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
+    if !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+    ) {
         tracing::warn!(%error, "cannot accept a connection");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -377,48 +406,41 @@ async fn pause(error: &io::Error) {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn serve_tcp(
-    stream: TcpStream,
-    peer: Peer,
-    shared: &Arc<Shared>,
-    registry: &Arc<Registry>,
-    conn: &Arc<Conn>,
-    tasks: TaskTracker,
-) -> Result<(), Failure> {
-    let peek = |buffer: &mut [u8]| rustix::net::recv(&stream, buffer, rustix::net::RecvFlags::PEEK);
-    let preface = loop {
-        let mut buffer = [0; 24];
-        let seen = stream
-            .async_io(Interest::READABLE, || Ok(peek(&mut buffer)?.1))
-            .await?;
-        if let Some(known) = is_http2(&buffer[..seen]) {
-            break known;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    serve(stream, preface, peer, shared, registry, conn, tasks).await
+/// A stream that can be looked into before it is read.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The first bytes, once there are some; they stay where they are.
+    fn first(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
 }
 
-async fn serve_unix(
-    stream: UnixStream,
-    peer: Peer,
-    shared: &Arc<Shared>,
-    registry: &Arc<Registry>,
-    conn: &Arc<Conn>,
-    tasks: TaskTracker,
-) -> Result<(), Failure> {
-    let peek = |buffer: &mut [u8]| rustix::net::recv(&stream, buffer, rustix::net::RecvFlags::PEEK);
-    let preface = loop {
+impl Socket for TcpStream {
+    async fn first(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.async_io(Interest::READABLE, || {
+            Ok(rustix::net::recv(self, &mut *buffer, RecvFlags::PEEK)?.1)
+        })
+        .await
+    }
+}
+
+impl Socket for UnixStream {
+    async fn first(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.async_io(Interest::READABLE, || {
+            Ok(rustix::net::recv(self, &mut *buffer, RecvFlags::PEEK)?.1)
+        })
+        .await
+    }
+}
+
+/// Which of the two protocols a client begins with.
+async fn begins_http2(stream: &impl Socket) -> io::Result<bool> {
+    loop {
         let mut buffer = [0; 24];
-        let seen = stream
-            .async_io(Interest::READABLE, || Ok(peek(&mut buffer)?.1))
-            .await?;
+        let seen = stream.first(&mut buffer).await?;
         if let Some(known) = is_http2(&buffer[..seen]) {
-            break known;
+            return Ok(known);
         }
+        // Too few to say, and they stay readable: look again soon.
         tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    serve(stream, preface, peer, shared, registry, conn, tasks).await
+    }
 }
 
 /// Whether the first bytes are HTTP/2's; `None` if there are too few to say.
@@ -434,23 +456,24 @@ fn is_http2(seen: &[u8]) -> Option<bool> {
     (length == PREFACE.len()).then_some(true)
 }
 
-async fn serve<S>(
-    stream: S,
-    preface: bool,
+async fn serve(
+    stream: impl Socket,
     peer: Peer,
     shared: &Arc<Shared>,
     registry: &Arc<Registry>,
     conn: &Arc<Conn>,
     tasks: TaskTracker,
-) -> Result<(), Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) -> Result<(), Failure> {
+    let modern = begins_http2(&stream).await?;
     let free = shared.limit.is_free(peer);
     let service = {
         let (shared, registry, conn) = (Arc::clone(shared), Arc::clone(registry), Arc::clone(conn));
         service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let (shared, registry, conn) = (Arc::clone(&shared), Arc::clone(&registry), Arc::clone(&conn));
+            let (shared, registry, conn) = (
+                Arc::clone(&shared),
+                Arc::clone(&registry),
+                Arc::clone(&conn),
+            );
             async move {
                 let _busy = Busy::new(&conn, &registry);
                 answer(&shared, peer, free, &request).await
@@ -458,7 +481,7 @@ where
         })
     };
     let io = TokioIo::new(stream);
-    if preface {
+    if modern {
         let served = http2::Builder::new(Spawn(tasks))
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
@@ -501,7 +524,9 @@ impl<'a> Busy<'a> {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.conn.since.store(self.registry.round.load(Relaxed), Relaxed);
+        self.conn
+            .since
+            .store(self.registry.round.load(Relaxed), Relaxed);
         self.conn.busy.fetch_sub(1, Relaxed);
     }
 }

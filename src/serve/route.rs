@@ -17,8 +17,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 
 use super::client::{Limit, Peer};
-use super::{Options, coding, conditional, status};
-use crate::clock::Clock;
+use super::{Now, Options, coding, conditional, status};
 use crate::metrics::{Metrics, Route};
 use crate::publish::address::Request as Target;
 use crate::publish::document::{Document, Kind};
@@ -33,7 +32,7 @@ const TARGET: usize = 8 << 10;
 pub(super) struct Shared {
     pub(super) publisher: Arc<Publisher>,
     pub(super) metrics: Metrics,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) now: Now,
     pub(super) registry: prometheus_client::registry::Registry,
     pub(super) limit: Limit,
     /// No new work is wanted.
@@ -47,9 +46,15 @@ impl Shared {
         options: &Options,
         publisher: Arc<Publisher>,
         metrics: Metrics,
-        clock: Arc<dyn Clock>,
+        now: Now,
     ) -> Self {
-        let base = publisher.settings().site.public_url.path().trim_end_matches('/').to_owned();
+        let base = publisher
+            .settings()
+            .site
+            .public_url
+            .path()
+            .trim_end_matches('/')
+            .to_owned();
         Self {
             registry: metrics.registry(),
             limit: Limit::new(options.per_client, options.trusted_proxies.clone()),
@@ -57,7 +62,7 @@ impl Shared {
             base: Some(base).filter(|base| !base.is_empty()),
             publisher,
             metrics,
-            clock,
+            now,
         }
     }
 }
@@ -85,7 +90,9 @@ pub(super) async fn answer(
     if let Some(client) = client.filter(|_| code == StatusCode::NOT_MODIFIED) {
         give_back(shared, client);
     }
-    shared.metrics.answered(route, code.as_u16(), started.elapsed());
+    shared
+        .metrics
+        .answered(route, code.as_u16(), started.elapsed());
     Ok(reply)
 }
 
@@ -99,17 +106,26 @@ async fn dispatch(shared: &Shared, request: &Request<Incoming>) -> (Route, Reply
         return (Route::Other, without_document(method));
     }
     let Some(target) = request.uri().path_and_query() else {
-        return (Route::Other, text(StatusCode::BAD_REQUEST, "The request names no path."));
+        return (
+            Route::Other,
+            text(StatusCode::BAD_REQUEST, "The request names no path."),
+        );
     };
     let target = match &shared.base {
         Some(base) => within(base, target.as_str()),
         None => target.as_str(),
     };
     if target.len() > TARGET || request.body().size_hint().lower() > BODY {
-        return (Route::Other, text(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large."));
+        return (
+            Route::Other,
+            text(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large."),
+        );
     }
     let head = method == Method::HEAD;
-    if let Some(document) = target.strip_prefix('/').and_then(|asked| shared.publisher.cached(asked)) {
+    if let Some(document) = target
+        .strip_prefix('/')
+        .and_then(|asked| shared.publisher.cached(asked))
+    {
         let route = route_of(&document);
         if let Some(reply) = ready(&document, request.headers(), head) {
             return (route, reply);
@@ -144,7 +160,12 @@ fn route_of(document: &Document) -> Route {
 fn ready(document: &Document, headers: &HeaderMap, head: bool) -> Option<Reply> {
     let coding = coding::negotiate(headers)?;
     let variant = document.ready(coding)?;
-    if conditional::is_current(headers, &variant.etag, document.modified(), document.last_modified()) {
+    if conditional::is_current(
+        headers,
+        &variant.etag,
+        document.modified(),
+        document.last_modified(),
+    ) {
         let mut reply = Response::new(Full::default());
         *reply.status_mut() = StatusCode::NOT_MODIFIED;
         *reply.headers_mut() = variant.unchanged.clone();
@@ -153,14 +174,23 @@ fn ready(document: &Document, headers: &HeaderMap, head: bool) -> Option<Reply> 
     if headers.contains_key("a-im") && document.kind() == Kind::Feed {
         return None;
     }
-    let body = if head { Bytes::new() } else { variant.body.clone() };
+    let body = if head {
+        Bytes::new()
+    } else {
+        variant.body.clone()
+    };
     let mut reply = Response::new(Full::new(body));
     *reply.headers_mut() = variant.headers.clone();
     Some(reply)
 }
 
 /// Health and metrics.
-async fn own(shared: &Shared, target: &str, headers: &HeaderMap, head: bool) -> Option<(Route, Reply)> {
+async fn own(
+    shared: &Shared,
+    target: &str,
+    headers: &HeaderMap,
+    head: bool,
+) -> Option<(Route, Reply)> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     match path {
         "/healthz" => Some((Route::Health, plain(StatusCode::OK, "ok\n", head))),
@@ -168,7 +198,10 @@ async fn own(shared: &Shared, target: &str, headers: &HeaderMap, head: bool) -> 
             let (code, sentence) = status::readiness(shared).await;
             Some((Route::Health, plain(code, sentence, head)))
         }
-        "/metrics" => Some((Route::Metrics, status::metrics(shared, query, headers, head).await)),
+        "/metrics" => Some((
+            Route::Metrics,
+            status::metrics(shared, query, headers, head).await,
+        )),
         _ => None,
     }
 }
@@ -195,8 +228,12 @@ async fn look(
         None => shared.publisher.encode(&asked, document, coding).await,
     };
     let variant = document.variant(coding);
-    let current =
-        conditional::is_current(headers, &variant.etag, document.modified(), document.last_modified());
+    let current = conditional::is_current(
+        headers,
+        &variant.etag,
+        document.modified(),
+        document.last_modified(),
+    );
     if !current
         && document.kind() == Kind::Feed
         && let Some(known) = conditional::wants_delta(headers)
@@ -207,7 +244,11 @@ async fn look(
             None => shared.publisher.encode(&asked, delta, coding).await,
         };
         let variant = delta.variant(coding);
-        let body = if head { Bytes::new() } else { variant.body.clone() };
+        let body = if head {
+            Bytes::new()
+        } else {
+            variant.body.clone()
+        };
         let mut reply = Response::new(Full::new(body));
         *reply.status_mut() = StatusCode::IM_USED;
         *reply.headers_mut() = variant.headers.clone();
@@ -215,13 +256,21 @@ async fn look(
     }
     // The coding is there now; a delta was looked for above.
     let mut plain_wish = HeaderMap::new();
-    for name in [ACCEPT_ENCODING, http::header::IF_NONE_MATCH, http::header::IF_MODIFIED_SINCE] {
+    for name in [
+        ACCEPT_ENCODING,
+        http::header::IF_NONE_MATCH,
+        http::header::IF_MODIFIED_SINCE,
+    ] {
         for value in headers.get_all(&name) {
             plain_wish.append(name.clone(), value.clone());
         }
     }
-    let reply = ready(&document, &plain_wish, head)
-        .unwrap_or_else(|| text(StatusCode::INTERNAL_SERVER_ERROR, "The document is not ready."));
+    let reply = ready(&document, &plain_wish, head).unwrap_or_else(|| {
+        text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The document is not ready.",
+        )
+    });
     Ok((route, reply))
 }
 
@@ -238,7 +287,9 @@ fn failure(error: &Error, head: bool) -> Reply {
     }
     let mut reply = plain(code, &format!("{error}\n"), head);
     if code == StatusCode::SERVICE_UNAVAILABLE {
-        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
+        reply
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("30"));
     }
     reply
 }
@@ -270,7 +321,10 @@ pub(super) fn typed(code: StatusCode, body: Bytes, media_type: &'static str, hea
 fn moved(to: &str) -> Reply {
     let mut reply = text(StatusCode::MOVED_PERMANENTLY, &format!("It is at {to}"));
     let headers = reply.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=3600"),
+    );
     // Our addresses are ASCII.
     if let Ok(location) = HeaderValue::from_str(to) {
         headers.insert(LOCATION, location);
@@ -281,9 +335,13 @@ fn moved(to: &str) -> Reply {
 fn too_many(seconds: u64) -> Reply {
     let mut reply = text(
         StatusCode::TOO_MANY_REQUESTS,
-        &format!("Too many requests. Please wait {seconds} seconds; a request that names what it has (If-None-Match) costs a tenth."),
+        &format!(
+            "Too many requests. Please wait {seconds} seconds; a request that names what it has (If-None-Match) costs a tenth."
+        ),
     );
-    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    reply
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(seconds));
     reply
 }
 
@@ -306,10 +364,15 @@ fn without_document(method: &Method) -> Reply {
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("If-None-Match, If-Modified-Since, A-IM, Accept, Accept-Encoding, Content-Type"),
+        HeaderValue::from_static(
+            "If-None-Match, If-Modified-Since, A-IM, Accept, Accept-Encoding, Content-Type",
+        ),
     );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
     reply
 }
 

@@ -18,7 +18,10 @@ pub(super) async fn readiness(shared: &Shared) -> (StatusCode, &'static str) {
     } else if shared.publisher.is_ready().await {
         (StatusCode::OK, "ready\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store does not answer\n",
+        )
     }
 }
 
@@ -36,7 +39,7 @@ pub(super) async fn metrics(
             return plain(StatusCode::SERVICE_UNAVAILABLE, &sentence, head);
         }
     };
-    let now = shared.clock.now();
+    let now = (shared.now)();
     let gauges = &shared.metrics.gauges;
     let store = &figures.store;
     for (gauge, value) in [
@@ -63,12 +66,18 @@ pub(super) async fn metrics(
     let mut text = String::with_capacity(8 << 10);
     // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &shared.registry);
-    if query.split('&').any(|pair| pair.split('=').next() == Some("sources")) {
+    if query
+        .split('&')
+        .any(|pair| pair.split('=').next() == Some("sources"))
+    {
         sources(shared, &mut text).await;
     }
-    let open = headers
-        .get(ACCEPT)
-        .is_some_and(|accept| accept.as_bytes().windows(11).any(|word| word == b"openmetrics"));
+    let open = headers.get(ACCEPT).is_some_and(|accept| {
+        accept
+            .as_bytes()
+            .windows(11)
+            .any(|word| word == b"openmetrics")
+    });
     let media_type = if open {
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     } else {
@@ -80,7 +89,9 @@ pub(super) async fn metrics(
 /// Gauges of each public source, before the end mark.
 async fn sources(shared: &Shared, text: &mut String) {
     const END: &str = "# EOF\n";
-    let Ok(states) = shared.publisher.states().await else { return };
+    let Ok(states) = shared.publisher.states().await else {
+        return;
+    };
     if text.ends_with(END) {
         text.truncate(text.len() - END.len());
     }
@@ -88,11 +99,20 @@ async fn sources(shared: &Shared, text: &mut String) {
     for (name, help) in [
         ("up", "1 if the last visit to the source went well"),
         ("failures", "Failed visits to the source in a row"),
-        ("last_success_timestamp_seconds", "Last visit that went well"),
+        (
+            "last_success_timestamp_seconds",
+            "Last visit that went well",
+        ),
         ("last_new_timestamp_seconds", "When something new last came"),
-        ("next_visit_timestamp_seconds", "When the source is next visited"),
+        (
+            "next_visit_timestamp_seconds",
+            "When the source is next visited",
+        ),
     ] {
-        let _ = writeln!(text, "# HELP aggd_source_{name} {help}.\n# TYPE aggd_source_{name} gauge");
+        let _ = writeln!(
+            text,
+            "# HELP aggd_source_{name} {help}.\n# TYPE aggd_source_{name} gauge"
+        );
         for (id, state) in &states {
             let value = match name {
                 "up" => i64::from(state.health == Health::Ok),

@@ -1,0 +1,267 @@
+//! The command line: which commands there are, and what each gets.
+//!
+//! Arguments come in, an exit code goes out, results on stdout and words about trouble on stderr. What a command does
+//! lives in its own file; what it asks of the store or the daemon lives in `ops`.
+
+mod access;
+mod add_feed;
+mod articles;
+mod check;
+mod edit;
+mod exit;
+mod feeds;
+pub mod log;
+mod out;
+mod parse;
+mod run;
+mod shell;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub use exit::{Exit, Failure};
+use out::Out;
+
+/// Polls feeds, keeps each story once, and republishes them per tag and per category.
+#[derive(Debug, Parser)]
+#[command(
+    name = "aggd",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  aggd add-feed https://blog.rust-lang.org/ --category tech\n  aggd run\n  aggd status"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The configuration [default: $AGGD_CONFIG, ./feeds.toml, ~/.config/aggd/feeds.toml, /etc/aggd/feeds.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The control socket of the daemon to ask
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// One JSON document instead of a table
+    #[arg(long, global = true, conflicts_with = "jsonl")]
+    json: bool,
+    /// One JSON object a line instead of a table
+    #[arg(long, global = true)]
+    jsonl: bool,
+    /// Say less
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more (twice: still more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    fn wanted(self, terminal: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon, in the foreground
+    #[command(after_help = "Examples:\n  aggd run\n  aggd run --once --config feeds.toml")]
+    Run(run::Args),
+    /// Look the configuration over: every mistake, with its place
+    #[command(after_help = "Examples:\n  aggd check\n  aggd check --strict /etc/aggd/feeds.toml")]
+    Check(check::Args),
+    /// Add a feed, by its address or by the address of its site
+    #[command(
+        after_help = "Examples:\n  aggd add-feed https://blog.rust-lang.org/ --category tech --tag rust\n  aggd add-feed --dry-run lwn.net"
+    )]
+    AddFeed(add_feed::Args),
+    /// Change the settings of a feed
+    #[command(
+        after_help = "Examples:\n  aggd edit-feed rust-blog --set every=1h --set tags=rust,official\n  aggd edit-feed rust-blog --unset title\n  aggd edit-feed rust-blog --accept-move"
+    )]
+    EditFeed(edit::EditArgs),
+    /// Take feeds out of the configuration; their articles stay
+    #[command(after_help = "Example:\n  aggd remove-feed rust-blog")]
+    RemoveFeed(edit::RemoveArgs),
+    /// List the feeds and how they are doing
+    #[command(
+        after_help = "Examples:\n  aggd list-feeds --failing\n  aggd list-feeds --category tech --json"
+    )]
+    ListFeeds(feeds::ListArgs),
+    /// How the daemon is doing, or one feed with its last visits
+    #[command(
+        after_help = "Examples:\n  aggd status\n  aggd status rust-blog\n  aggd status --failing || mail -s 'feeds fail' root"
+    )]
+    Status(feeds::StatusArgs),
+    /// Visit feeds now
+    #[command(after_help = "Examples:\n  aggd fetch\n  aggd fetch rust-blog --wait")]
+    Fetch(feeds::FetchArgs),
+    /// List articles, or show one
+    #[command(
+        after_help = "Examples:\n  aggd articles --tag rust --since 7d\n  aggd articles show 0123456789abcdef0123456789abcdef\n  aggd articles --sightings --jsonl"
+    )]
+    Articles(articles::Args),
+    /// List the tags with their counts
+    #[command(after_help = "Example:\n  aggd tags --limit 20")]
+    Tags(articles::LabelArgs),
+    /// List the categories with their counts
+    #[command(after_help = "Example:\n  aggd categories")]
+    Categories(articles::LabelArgs),
+    /// Why an article is as it is: where it was seen, who gave it which tag
+    #[command(after_help = "Example:\n  aggd explain 0123456789abcdef0123456789abcdef")]
+    Explain(articles::ExplainArgs),
+    /// Drop what is too old, now
+    #[command(after_help = "Example:\n  aggd gc")]
+    Gc,
+    /// Make the daemon read the configuration again
+    #[command(after_help = "Example:\n  aggd reload")]
+    Reload,
+    /// Read a feed and print what was understood, as JSON
+    #[command(
+        after_help = "Examples:\n  aggd parse feed.xml\n  curl -s https://example.org/feed | aggd parse --url https://example.org/feed -"
+    )]
+    Parse(parse::Args),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  aggd completions bash > /etc/bash_completion.d/aggd")]
+    Completions(shell::CompletionArgs),
+    /// Print the manual page, or write one for each command
+    #[command(
+        after_help = "Examples:\n  aggd man | man -l -\n  aggd man --dir /usr/share/man/man1"
+    )]
+    Man(shell::ManArgs),
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
+}
+
+/// Commands of later versions: named, so that nobody wonders whether the word was misspelt.
+const LATER: &[&str] = &[
+    "backup",
+    "config",
+    "doctor",
+    "export",
+    "export-opml",
+    "extract",
+    "import-opml",
+    "preview",
+    "restore",
+    "retag",
+    "schema",
+    "search",
+    "select",
+    "stories",
+    "token",
+    "verify",
+];
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let result = Out::new(&cli.global).and_then(|mut out| {
+        let done = dispatch(cli.global, cli.command, &mut out)?;
+        out.flush()?;
+        Ok(done)
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+    match command {
+        Command::Run(args) => run::run(&global, &args),
+        Command::Check(args) => check::run(&global, &args, out),
+        Command::AddFeed(args) => add_feed::run(&global, &args, out),
+        Command::EditFeed(args) => edit::edit(&global, &args, out),
+        Command::RemoveFeed(args) => edit::remove(&global, &args, out),
+        Command::ListFeeds(args) => feeds::list(&global, args, out),
+        Command::Status(args) => feeds::status(&global, &args, out),
+        Command::Fetch(args) => feeds::fetch(&global, args, out),
+        Command::Articles(args) => articles::run(&global, args, out),
+        Command::Tags(args) => articles::tags(&global, &args, out),
+        Command::Categories(args) => articles::categories(&global, &args, out),
+        Command::Explain(args) => articles::explain(&global, args, out),
+        Command::Gc => feeds::gc(&global, out),
+        Command::Reload => feeds::reload(&global, out),
+        Command::Parse(args) => {
+            parse::run(&args).map_err(|error| Failure::usage(format!("{error:#}")))
+        }
+        Command::Completions(args) => shell::completions(&args, out),
+        Command::Man(args) => shell::man(&args, out),
+        Command::Other(words) => Err(unknown(&words)),
+    }
+}
+
+fn unknown(words: &[OsString]) -> Failure {
+    let word = words
+        .first()
+        .map(|word| word.to_string_lossy())
+        .unwrap_or_default();
+    if LATER.contains(&&*word) {
+        return Failure::usage(format!("`{word}` is not available in this version"));
+    }
+    let command = Cli::command();
+    let known: Vec<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    let hint = crate::config::hint(&word, known);
+    Failure::usage(format!(
+        "there is no command `{word}`{hint}; `aggd --help` lists them"
+    ))
+}
+
+/// Help and version are no errors; the rest is told in our own voice.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let text = error.render();
+        let shown = if Color::Auto.wanted(std::io::stdout().is_terminal()) {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        };
+        return match Out::plain().and_then(|mut out| {
+            out.text(&shown)?;
+            out.flush()
+        }) {
+            Ok(()) => Exit::Done.into(),
+            Err(failure) => failure.report(),
+        };
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    Failure::usage(text.trim_end()).report()
+}

@@ -1,0 +1,196 @@
+//! The way to the articles: through the socket of a running daemon, or else to the store itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::runtime::Runtime;
+
+use super::{Exit, Failure, Global};
+use crate::config::{self, Config, Secrets};
+use crate::control::Client;
+use crate::ops::{self, Context, Request};
+
+/// Where the packaged service has its socket.
+const SERVICE_SOCKET: &str = "/run/aggd/control.sock";
+/// How long a store that somebody holds without answering is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const STEP: Duration = Duration::from_millis(100);
+
+/// What a command needs of the store when there is no daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It can say something without one.
+    Maybe,
+    /// It reads one.
+    Store,
+    /// It makes one.
+    Create,
+}
+
+enum Door {
+    Daemon(Client),
+    Here(Box<Context>),
+}
+
+/// An open door, with the runtime that carries the questions through it.
+pub(super) struct Access {
+    runtime: Runtime,
+    door: Door,
+}
+
+impl Access {
+    /// Finds the daemon or opens the store.
+    pub(super) fn open(global: &Global, need: Need) -> Result<Self, Failure> {
+        let runtime = runtime()?;
+        let door = runtime.block_on(door(global, need))?;
+        Ok(Self { runtime, door })
+    }
+
+    /// Finds the daemon; there is nothing to do without one.
+    pub(super) fn open_daemon(global: &Global) -> Result<Self, Failure> {
+        let runtime = runtime()?;
+        let config = load(global);
+        let client = runtime.block_on(daemon(global, config.as_ref().ok()))?;
+        match (client, config) {
+            (Some(client), _) => Ok(Self {
+                runtime,
+                door: Door::Daemon(client),
+            }),
+            (None, Err(failure)) => Err(failure),
+            (None, Ok(_)) => Err(ops::Error::NeedsDaemon.into()),
+        }
+    }
+
+    /// Asks, and reads the answer.
+    pub(super) fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T, Failure> {
+        let answer = self.runtime.block_on(async {
+            match &self.door {
+                Door::Daemon(client) => client.ask(&request).await,
+                Door::Here(context) => ops::answer(context, request).await,
+            }
+        })?;
+        serde_json::from_value(answer).map_err(|error| {
+            Failure::failed(format!(
+                "the daemon's answer cannot be read ({error}); daemon and command are of different versions, restart the daemon"
+            ))
+        })
+    }
+
+    /// Closes the store, if it was opened here.
+    pub(super) fn close(self) -> Result<(), Failure> {
+        if let Door::Here(context) = &self.door
+            && let Some(store) = &context.store
+        {
+            self.runtime
+                .block_on(store.close())
+                .map_err(ops::Error::Store)?;
+        }
+        Ok(())
+    }
+}
+
+/// A runtime for one command.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))
+}
+
+/// The configuration as a command needs it: without the secrets of visits.
+pub(super) fn load(global: &Global) -> Result<Config, Failure> {
+    Ok(config::load_with(
+        global.config.as_deref(),
+        Secrets::Optional,
+    )?)
+}
+
+/// The daemon that belongs to this configuration, if one runs.
+pub(super) async fn daemon(
+    global: &Global,
+    config: Option<&Config>,
+) -> Result<Option<Client>, Failure> {
+    if let Some(path) = &global.socket {
+        let client = Client::connect(path).await?;
+        return match client {
+            Some(client) => Ok(Some(greeted(client))),
+            None => Err(Failure::new(
+                Exit::NoDaemon,
+                format!("no daemon answers at {}", path.display()),
+            )),
+        };
+    }
+    let written = config.map(|config| config.control.socket.clone());
+    if let Some(path) = &written
+        && let Some(client) = Client::connect(path).await?
+    {
+        return Ok(Some(greeted(client)));
+    }
+    let service = PathBuf::from(SERVICE_SOCKET);
+    if written.as_ref() == Some(&service) {
+        return Ok(None);
+    }
+    // The service may run with another feeds.toml than the one that is meant here.
+    match Client::connect(&service).await {
+        Ok(Some(client)) if config.is_none_or(|config| belongs(&client, config)) => {
+            Ok(Some(greeted(client)))
+        }
+        // A socket that is not ours to use belongs to another configuration too.
+        Ok(_) | Err(_) => Ok(None),
+    }
+}
+
+fn belongs(client: &Client, config: &Config) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    let ours = config.files.first().and_then(|path| real(path));
+    ours.is_some() && ours == real(&client.hello().config)
+}
+
+fn greeted(client: Client) -> Client {
+    let hello = client.hello();
+    if hello.version != env!("CARGO_PKG_VERSION") {
+        eprintln!(
+            "aggd: note: this is aggd {}, the running daemon (process {}) is {}; restart it to use the new one",
+            env!("CARGO_PKG_VERSION"),
+            hello.pid,
+            hello.version
+        );
+    }
+    client
+}
+
+async fn door(global: &Global, need: Need) -> Result<Door, Failure> {
+    let config = match load(global) {
+        Ok(config) => config,
+        // A daemon may still be running with the configuration of before the mistake.
+        Err(failure) if global.config.is_none() || global.socket.is_some() => {
+            return match daemon(global, None).await? {
+                Some(client) => Ok(Door::Daemon(client)),
+                None => Err(failure),
+            };
+        }
+        Err(failure) => return Err(failure),
+    };
+    let config = Arc::new(config);
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(client) = daemon(global, Some(&config)).await? {
+            return Ok(Door::Daemon(client));
+        }
+        match ops::local::open(&config, need == Need::Create).await {
+            Ok(context) => return Ok(Door::Here(Box::new(context))),
+            Err(error) if ops::local::is_missing(&error) && need == Need::Maybe => {
+                let context = ops::local::without_store(&config);
+                return Ok(Door::Here(Box::new(context)));
+            }
+            // Whoever holds it may be about to open its socket, or to end.
+            Err(error) if ops::local::is_busy(&error) && waited < PATIENCE => {
+                tokio::time::sleep(STEP).await;
+                waited += STEP;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

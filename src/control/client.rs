@@ -1,0 +1,131 @@
+//! The commands' end of the socket.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::header;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::UnixStream;
+
+use crate::ops::{self, ErrorBody, Hello, Request};
+
+/// A daemon that answered.
+#[derive(Debug, Clone)]
+pub struct Client {
+    path: PathBuf,
+    hello: Hello,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    error: ErrorBody,
+}
+
+impl Client {
+    /// Asks who is there. `None` if nobody answers.
+    ///
+    /// # Errors
+    /// If somebody answers but is no aggd that we understand, or we may not ask.
+    pub async fn connect(path: &Path) -> Result<Option<Self>, ops::Error> {
+        let stream = match UnixStream::connect(path).await {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(ops::Error::Refused(format!(
+                    "you may not use the control socket {}; join its group",
+                    path.display()
+                )));
+            }
+            // Not there, or left by a daemon that is gone.
+            Err(_) => return Ok(None),
+        };
+        let answer = exchange(stream, &Request::Hello {}).await?;
+        let hello: Hello = serde_json::from_value(answer).map_err(|_| {
+            ops::Error::Failed(format!(
+                "what answers at {} is not aggd, or another version of it",
+                path.display()
+            ))
+        })?;
+        Ok(Some(Self {
+            path: path.to_owned(),
+            hello,
+        }))
+    }
+
+    /// What the daemon said of itself.
+    #[must_use]
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// What the daemon says, or [`ops::Error::NeedsDaemon`] if it is gone.
+    pub async fn ask(&self, request: &Request) -> Result<serde_json::Value, ops::Error> {
+        let stream = UnixStream::connect(&self.path)
+            .await
+            .map_err(|_| ops::Error::NeedsDaemon)?;
+        exchange(stream, request).await
+    }
+}
+
+async fn exchange(stream: UnixStream, request: &Request) -> Result<serde_json::Value, ops::Error> {
+    let broken = |error: &dyn std::error::Error| {
+        ops::Error::Failed(format!("the daemon broke off: {}", ops::with_causes(error)))
+    };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| broken(&error))?;
+    let (path, body) = spell(request)?;
+    let request = http::Request::post(path)
+        .header(header::HOST, "aggd")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONNECTION, "close")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| broken(&error))?;
+    let answer = async move {
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| broken(&error))?;
+        let good = response.status().is_success();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| broken(&error))?
+            .to_bytes();
+        Ok::<_, ops::Error>((good, body))
+    };
+    let (answer, _) = tokio::join!(answer, connection);
+    let (good, body) = answer?;
+    if good {
+        return serde_json::from_slice(&body).map_err(|error| broken(&error));
+    }
+    let failure: Failure = serde_json::from_slice(&body).map_err(|error| broken(&error))?;
+    Err(back(failure.error))
+}
+
+/// The variant is the path, what it holds is the body.
+fn spell(request: &Request) -> Result<(String, String), ops::Error> {
+    let value = serde_json::to_value(request)
+        .map_err(|error| ops::Error::Failed(format!("no request: {error}")))?;
+    value
+        .as_object()
+        .and_then(|object| object.iter().next())
+        .map(|(name, held)| (format!("/v1/{name}"), held.to_string()))
+        .ok_or_else(|| ops::Error::Failed("no request".to_owned()))
+}
+
+fn back(body: ErrorBody) -> ops::Error {
+    match body.kind.as_str() {
+        "not-found" => ops::Error::NotFound(body.text),
+        "invalid" => ops::Error::Invalid(body.text),
+        "refused" => ops::Error::Refused(body.text),
+        "needs-daemon" => ops::Error::NeedsDaemon,
+        "config" => ops::Error::Config(body.text),
+        _ => ops::Error::Failed(body.text),
+    }
+}

@@ -1,0 +1,135 @@
+//! Another feeds.toml in the place of the running one: all of it, or nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Parts, facts, ingest_options};
+use crate::config::Config;
+use crate::model::source::{Source, SourceId};
+use crate::model::time::Timestamp;
+use crate::ops::Reloaded;
+use crate::publish;
+use crate::store::{self, Store};
+
+/// Under this name the store remembers when the published documents last changed their shape.
+const SHAPE: &str = "published-shape";
+
+impl Parts {
+    /// Reads the configuration again and puts it in force; a bad one changes nothing, and shows in status and metrics.
+    pub(super) async fn reload(&self) -> Result<Reloaded, String> {
+        match self.try_reload().await {
+            Ok(reloaded) => {
+                self.reload_failed.store(None);
+                self.metrics.reload_failed.set(0);
+                tracing::info!(
+                    added = reloaded.added.len(),
+                    removed = reloaded.removed.len(),
+                    changed = reloaded.changed.len(),
+                    "reloaded the configuration"
+                );
+                Ok(reloaded)
+            }
+            Err(reason) => {
+                tracing::error!(reason, "the new configuration was refused, the old one stays in force");
+                self.reload_failed.store(Some(Arc::new((self.clock.now(), reason.clone()))));
+                self.metrics.reload_failed.set(1);
+                Err(reason)
+            }
+        }
+    }
+
+    async fn try_reload(&self) -> Result<Reloaded, String> {
+        let load = Arc::clone(&self.load);
+        let new = tokio::task::spawn_blocking(move || load())
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|errors| errors.to_string())?;
+        let old = self.config.load_full();
+        let fetcher = self.poller.fetcher().renew(new.fetch.clone()).map_err(|error| error.to_string())?;
+        let settings = publish_settings(&new, &*self.store, self.clock.now()).await;
+        let settings = settings.map_err(|error| error.to_string())?;
+        let reloaded = differences(&old, &new);
+        // From here on nothing can refuse.
+        let ingest = Arc::new(ingest_options(&new));
+        let sources = Arc::new(new.source_map());
+        if let Err(error) = self.poller.reload(sources, new.poll, Arc::new(fetcher), ingest).await {
+            tracing::error!(%error, "the schedule does not follow the new sources yet");
+        }
+        if *self.publisher.settings() != settings {
+            self.publisher.reload(settings);
+        }
+        self.config.store(Arc::new(new));
+        Ok(reloaded)
+    }
+}
+
+/// What shapes the published documents, with the moment since when they have this shape: documents must not get another
+/// date because of a restart.
+pub(super) async fn publish_settings(
+    config: &Config,
+    store: &dyn Store,
+    now: Timestamp,
+) -> Result<publish::Settings, store::Error> {
+    let mut settings = publish::Settings {
+        site: config.site.clone(),
+        options: config.publish,
+        label: config.label.clone(),
+        sources: facts(config),
+        outputs: Vec::new(),
+        shaped: now.whole_seconds(),
+    };
+    let fingerprint = settings.fingerprint().to_be_bytes();
+    let noted = store.note(SHAPE).await?;
+    match noted.as_deref().and_then(|note| note.split_first_chunk::<8>()) {
+        Some((known, since)) if *known == fingerprint => {
+            let since = <[u8; 8]>::try_from(since).map(i64::from_be_bytes).unwrap_or_default();
+            settings.shaped = Timestamp::from_micros(since);
+        }
+        _ => {
+            let note = [fingerprint, settings.shaped.as_micros().to_be_bytes()].concat();
+            store.set_note(SHAPE, &note).await?;
+        }
+    }
+    Ok(settings)
+}
+
+fn differences(old: &Config, new: &Config) -> Reloaded {
+    let before: HashMap<&SourceId, &Source> = old.sources.iter().map(|source| (&source.id, source)).collect();
+    let after: HashMap<&SourceId, &Source> = new.sources.iter().map(|source| (&source.id, source)).collect();
+    let names = |ids: Vec<&SourceId>| {
+        let mut names: Vec<String> = ids.into_iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    let tables = [
+        ("[server] title, public_url", old.site != new.site),
+        ("[poll]", old.poll != new.poll),
+        ("[fetch]", old.fetch != new.fetch),
+        ("[dedup]", old.dedup != new.dedup),
+        ("[tags], [category]", old.label != new.label),
+        ("[publish]", old.publish != new.publish),
+    ];
+    let fixed = [
+        ("[server] listen, limits", old.server != new.server),
+        ("[store]", old.store != new.store),
+        ("[control]", old.control != new.control),
+        ("[log]", old.log != new.log),
+    ];
+    let named = |tables: &[(&str, bool)]| {
+        tables.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()
+    };
+    Reloaded {
+        added: names(after.keys().filter(|id| !before.contains_key(*id)).copied().collect()),
+        removed: names(before.keys().filter(|id| !after.contains_key(*id)).copied().collect()),
+        changed: names(
+            after
+                .iter()
+                .filter(|(id, source)| before.get(*id).is_some_and(|was| was != *source))
+                .map(|(id, _)| *id)
+                .collect(),
+        ),
+        settings: named(&tables),
+        restart: named(&fixed),
+        warnings: new.warnings.iter().map(ToString::to_string).collect(),
+    }
+}

@@ -1,0 +1,172 @@
+//! Step 3. Makes an entry ready to be recognised: its canonical URL, its keys, its dates in order. Pure.
+
+pub mod fingerprint;
+pub mod url;
+
+use std::collections::{HashMap, HashSet};
+
+use crate::html;
+use crate::model::article::{Key, Sighting};
+use crate::model::candidate::Candidate;
+use crate::model::entry::{Content, Entry, Feed, IdSource};
+use crate::model::source::{About, Source};
+use crate::model::time::Timestamp;
+
+/// What a feed says of itself, as its articles will repeat it. The operator's title counts before the publisher's;
+/// `url` is where the document was found.
+#[must_use]
+pub fn about(feed: &Feed, source: &Source, url: &str) -> About {
+    let title = source
+        .title
+        .clone()
+        .or_else(|| {
+            feed.title
+                .as_ref()
+                .map(|title| title.plain.clone())
+                .filter(|title| !title.is_empty())
+        })
+        .unwrap_or_else(|| source.id.to_string());
+    About {
+        title,
+        feed_id: feed.id.clone(),
+        feed_url: url.to_owned(),
+        home_url: feed.home_page_url.clone(),
+        language: feed.language.clone(),
+        updated: feed.updated.or(feed.published),
+    }
+}
+
+/// Makes all entries of one document ready. `now` is the time of the visit: no date may be later.
+#[must_use]
+pub fn candidates(
+    entries: Vec<Entry>,
+    source: &Source,
+    about: &About,
+    now: Timestamp,
+) -> Vec<Candidate> {
+    let mut all: Vec<Candidate> = entries
+        .into_iter()
+        .map(|entry| candidate(entry, source, about, now))
+        .collect();
+    tell_guids_apart(&mut all, source);
+    drop_shared_urls(&mut all);
+    all
+}
+
+/// A guid that one document gives to entries with different links names none of them: guid and link together do.
+fn tell_guids_apart(all: &mut [Candidate], source: &Source) {
+    let mut first_link: HashMap<Key, Option<String>> = HashMap::new();
+    let mut repeated: HashSet<Key> = HashSet::new();
+    for candidate in all.iter() {
+        let link = first_link
+            .entry(candidate.guid)
+            .or_insert_with(|| candidate.entry.url.clone());
+        if *link != candidate.entry.url {
+            repeated.insert(candidate.guid);
+        }
+    }
+    for candidate in all
+        .iter_mut()
+        .filter(|candidate| repeated.contains(&candidate.guid))
+    {
+        let sighting = &mut candidate.sighting;
+        sighting.guid = format!(
+            "{}|{}",
+            sighting.guid,
+            sighting.url.as_deref().unwrap_or_default()
+        );
+        sighting.guid_key = fingerprint::guid_key(&source.id, &sighting.guid);
+        candidate.guid = Key::Guid(sighting.guid_key);
+    }
+}
+
+/// A URL that one document gives to entries with different headlines (a status page, a change log) names none of them.
+fn drop_shared_urls(all: &mut [Candidate]) {
+    let mut first_title: HashMap<Key, String> = HashMap::new();
+    let mut shared: HashSet<Key> = HashSet::new();
+    for candidate in all.iter() {
+        let Some(url) = candidate.url else { continue };
+        let title = first_title
+            .entry(url)
+            .or_insert_with(|| candidate.sighting.title.clone());
+        if *title != candidate.sighting.title {
+            shared.insert(url);
+        }
+    }
+    for candidate in all.iter_mut() {
+        candidate.url = candidate.url.filter(|url| !shared.contains(url));
+    }
+}
+
+fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> Candidate {
+    let text = body_text(&entry);
+    let canonical = entry.url.as_deref().and_then(url::canonical);
+    let guid = identity(&entry, canonical.as_deref());
+    let guid_key = fingerprint::guid_key(&source.id, &guid);
+    // Some feeds date entries in the future, some in the year 1900.
+    let claimed = entry
+        .published
+        .or(entry.updated)
+        .filter(|&date| date > Timestamp::EPOCH);
+    let published = claimed.unwrap_or(now).min(now);
+    let updated = entry.updated.unwrap_or(published).clamp(published, now);
+    Candidate {
+        sighting: Sighting {
+            source: Some(source.id.clone()),
+            guid,
+            guid_key,
+            text_hash: fingerprint::text_hash(&entry, canonical.as_deref(), &text),
+            seen: now,
+            published: entry.published,
+            url: entry.url.clone(),
+            title: entry.title_text().to_owned(),
+            source_title: about.title.clone(),
+            category: source.category.clone(),
+            labels: Vec::new(),
+            trust: source.trust,
+            fullness: u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
+        },
+        guid: Key::Guid(guid_key),
+        url: canonical
+            .filter(|canonical| !source.never_merge && url::names_one_article(canonical))
+            .map(|canonical| {
+                fingerprint::url_key(&canonical, source.private.then_some(&source.id))
+            }),
+        published,
+        updated,
+        language: entry.language.clone().or_else(|| about.language.clone()),
+        private: source.private,
+        entry,
+    }
+}
+
+/// What names the entry at its source: the publisher's guid, else its URL without tracking, else title and date.
+fn identity(entry: &Entry, canonical: Option<&str>) -> String {
+    match (entry.id_source, canonical) {
+        (IdSource::Url, Some(canonical)) => canonical.to_owned(),
+        (IdSource::Guid, _) | (IdSource::Url, None) => entry.id.clone(),
+        (IdSource::Hash, _) => {
+            let date = entry
+                .published
+                .map(Timestamp::to_rfc3339)
+                .unwrap_or_default();
+            match entry.title_text() {
+                "" => entry.id.clone(),
+                title => format!("{title}\n{date}"),
+            }
+        }
+    }
+}
+
+/// The text that readers see, without markup.
+fn body_text(entry: &Entry) -> String {
+    match (&entry.content, &entry.summary) {
+        (Some(Content::Html(fragment)), _) => html::text(fragment),
+        (Some(Content::Plain(text)), _) => text.clone(),
+        (None, Some(summary)) => summary.plain.clone(),
+        (None, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

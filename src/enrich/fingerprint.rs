@@ -1,0 +1,61 @@
+//! Hashes that stand for guid, URL and text.
+//!
+//! Guids and URLs come from strangers and decide identity, so their keys are cut from SHA-256: nobody can make a
+//! guid that collides with another source's. The text hash only says "edited", a fast one will do.
+
+use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::model::article::Key;
+use crate::model::entry::Entry;
+use crate::model::source::SourceId;
+
+/// The key of a guid at its source: also the id of the article that it founds.
+#[must_use]
+pub fn guid_key(source: &SourceId, guid: &str) -> u128 {
+    digest(&["guid", source.as_str(), guid])
+}
+
+/// The key of a canonical URL; a private source keeps it to itself.
+#[must_use]
+pub fn url_key(canonical: &str, private: Option<&SourceId>) -> Key {
+    Key::Url(digest(&[
+        "url",
+        private.map_or("", SourceId::as_str),
+        canonical,
+    ]))
+}
+
+/// Hash of what a reader would notice: headline, text, where it leads, what is attached. White space does not count.
+#[must_use]
+pub fn text_hash(entry: &Entry, canonical_url: Option<&str>, text: &str) -> u64 {
+    let mut hash = Xxh3::new();
+    let mut part = |value: &str| {
+        for word in value.split_whitespace() {
+            hash.update(word.as_bytes());
+            hash.update(b" ");
+        }
+        hash.update(b"\0");
+    };
+    part(entry.title_text());
+    part(text);
+    part(entry.summary.as_ref().map_or("", |summary| &summary.plain));
+    part(canonical_url.or(entry.url.as_deref()).unwrap_or(""));
+    for enclosure in &entry.enclosures {
+        part(enclosure.url.split(['?', '#']).next().unwrap_or(""));
+    }
+    hash.digest()
+}
+
+fn digest(parts: &[&str]) -> u128 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // With its length in front, no part can borrow from the next.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let whole: [u8; 32] = hash.finalize().into();
+    let mut head = [0; 16];
+    head.copy_from_slice(&whole[..16]);
+    u128::from_be_bytes(head)
+}

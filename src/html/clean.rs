@@ -1,0 +1,119 @@
+//! From a fragment in any state to clean HTML.
+//!
+//! Three roads, and the first that is open is taken: plain text is only escaped; simple, well-nested markup is verified
+//! and written in one pass (`direct`); everything else goes through the HTML parser of ammonia, after `tame` has
+//! taken from it what would cost that parser more time or memory than the fragment is worth.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use ammonia::Builder;
+use memchr::memchr2;
+use url::Url;
+
+use super::attribute::{KEPT, SCHEMES};
+use super::direct::{self, KEPT_ELEMENTS};
+use super::finish::{Finished, finish};
+use super::writer::Writer;
+use super::{is_illegal, tame};
+
+/// Elements nested deeper than this are left out.
+pub const DEPTH: usize = 256;
+
+/// Elements that go with all they hold.
+const DROPPED: [&str; 17] = [
+    "script",
+    "style",
+    "template",
+    "noscript",
+    "iframe",
+    "frame",
+    "frameset",
+    "noframes",
+    "title",
+    "textarea",
+    "select",
+    "xmp",
+    "plaintext",
+    "noembed",
+    "applet",
+    "math",
+    "svg",
+];
+
+static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::empty();
+    builder
+        .tags(KEPT_ELEMENTS.into())
+        .clean_content_tags(DROPPED.into())
+        .tag_attributes([].into())
+        .generic_attributes(KEPT.into())
+        // Of `data:` the last pass keeps pictures only.
+        .url_schemes(SCHEMES.into_iter().chain(["data"]).collect())
+        .link_rel(None);
+    builder
+});
+
+/// A clean fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Balanced, allow-listed HTML; `None` if nothing in it shows (no text and no media).
+    pub html: Option<String>,
+    /// Whether a limit cut something off: elements deeper than [`DEPTH`], or markup made to exhaust its reader.
+    pub cut: bool,
+}
+
+/// Cleans a fragment: see [`clean_noting`]. `None` if nothing in it shows.
+#[must_use]
+pub fn clean(fragment: &str, base: Option<&Url>) -> Option<String> {
+    clean_noting(fragment, base).html
+}
+
+/// Parses a fragment as HTML and writes it back by an allow-list of elements and attributes: no scripts, no styles, no
+/// frames, no forms; addresses absolute where there is a `base`, and only of harmless schemes; no tracking pixels.
+#[must_use]
+pub fn clean_noting(fragment: &str, base: Option<&Url>) -> Cleaned {
+    if memchr2(b'<', b'&', fragment.as_bytes()).is_none() {
+        let mut writer = Writer::new(fragment.len() + fragment.len() / 64, base, HashSet::new());
+        writer.text(fragment);
+        return Cleaned {
+            html: writer.finish(),
+            cut: false,
+        };
+    }
+    let fragment = normalised(fragment);
+    if let Some(html) = direct::clean(&fragment, base) {
+        return Cleaned { html, cut: false };
+    }
+    parsed(&fragment, base)
+}
+
+/// The road through the HTML parser.
+pub(super) fn parsed(fragment: &str, base: Option<&Url>) -> Cleaned {
+    let tamed = tame::tamed(fragment);
+    let Finished { html, cut } = finish(&SANITIZER.clean(&tamed.html).to_string(), base);
+    Cleaned {
+        html,
+        cut: cut || tamed.cut,
+    }
+}
+
+/// Line ends as HTML reads them, and no control characters, before anybody looks for tags.
+pub(super) fn normalised(fragment: &str) -> Cow<'_, str> {
+    if !fragment.chars().any(is_illegal) && !fragment.contains('\r') {
+        return Cow::Borrowed(fragment);
+    }
+    let mut clean = String::with_capacity(fragment.len());
+    let mut chars = fragment.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\r' => clean.push('\n'),
+            '\u{C}' => clean.push(' '),
+            c if is_illegal(c) => {}
+            c => clean.push(c),
+        }
+    }
+    Cow::Owned(clean)
+}

@@ -1,0 +1,534 @@
+//! The fast road: markup that is already in order is verified token by token and written at once.
+//!
+//! In order means that the HTML parser would build exactly the tree that the tags spell: everything nested and closed,
+//! or left open only where an end tag is implied (`p`, `li`, `dd`, `dt`, `tbody`). Whatever the parser would have to move,
+//! repeat or invent ends this road, and the fragment goes to the parser from its beginning. A test holds both roads
+//! against each other.
+
+use std::collections::HashSet;
+
+use url::Url;
+
+use super::clean::DEPTH;
+use super::scan::{Scanner, Tag, Token};
+use super::writer::{Writer, decoded};
+
+/// The elements that are kept.
+pub(super) const KEPT_ELEMENTS: [&str; 83] = [
+    "a",
+    "abbr",
+    "acronym",
+    "address",
+    "article",
+    "aside",
+    "b",
+    "bdi",
+    "bdo",
+    "big",
+    "blockquote",
+    "br",
+    "caption",
+    "center",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "data",
+    "dd",
+    "del",
+    "details",
+    "dfn",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "figcaption",
+    "figure",
+    "footer",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "i",
+    "ins",
+    "kbd",
+    "li",
+    "main",
+    "mark",
+    "menu",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "q",
+    "rp",
+    "rt",
+    "ruby",
+    "s",
+    "samp",
+    "section",
+    "small",
+    "span",
+    "strike",
+    "strong",
+    "sub",
+    "summary",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "time",
+    "tr",
+    "tt",
+    "u",
+    "ul",
+    "var",
+    "wbr",
+    "img",
+    "picture",
+    "source",
+    "audio",
+    "video",
+    "track",
+];
+
+/// What the parser does about an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Closes an open `p`.
+    Block,
+    Paragraph,
+    Heading,
+    /// `pre`, which swallows a line end at its beginning.
+    Pre,
+    /// `li`, which closes the one before.
+    Item,
+    /// `dt` and `dd`, which close the one before.
+    Term,
+    /// Formatting that would be repeated if it were closed in the wrong place.
+    Formatting,
+    /// `a`, which may not stand in another one.
+    Anchor,
+    /// Anything without rules of its own.
+    Ordinary,
+    /// Elements without content.
+    Void,
+    /// `hr`: without content, closes an open `p`.
+    Rule,
+    Table,
+    Caption,
+    ColumnGroup,
+    Column,
+    /// `tbody`, `thead`, `tfoot`.
+    RowGroup,
+    Row,
+    Cell,
+    /// Raw characters up to the end tag; dropped.
+    Raw,
+}
+
+/// An element by its name in the list above, or one that is left out while its content stays.
+#[derive(Debug, Clone, Copy)]
+struct Element {
+    name: &'static str,
+    class: Class,
+    kept: bool,
+}
+
+/// An element that is open.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    element: Element,
+    /// Whether a `p` is open here that a block would close.
+    paragraph: bool,
+    /// Whether an `a` is open here.
+    anchor: bool,
+}
+
+/// The longest name in the list.
+const LONGEST: usize = 10;
+
+/// Elements without content, among the kept ones.
+pub(super) fn is_void(element: &str) -> bool {
+    matches!(
+        element,
+        "br" | "col" | "hr" | "img" | "source" | "track" | "wbr"
+    )
+}
+
+/// The clean fragment, if this road is open for it all the way.
+pub(super) fn clean(fragment: &str, base: Option<&Url>) -> Option<Option<String>> {
+    let writer = Writer::new(fragment.len() + fragment.len() / 4, base, HashSet::new());
+    let mut checker = Checker {
+        writer,
+        open: Vec::with_capacity(16),
+    };
+    let mut scanner = Scanner::new(fragment);
+    while let Some(token) = scanner.next() {
+        match token {
+            Token::Text(text) => checker.text(text)?,
+            Token::Start(tag) => checker.start(tag, &mut scanner)?,
+            Token::End(name) => checker.end(element(name)?)?,
+            Token::Other(plain) => plain.then_some(())?,
+        }
+    }
+    // A tag that the end cuts off ends the text before it, and there is nothing to dispute about that.
+    while !checker.open.is_empty() {
+        checker.close();
+    }
+    Some(checker.writer.finish())
+}
+
+/// The stack of open elements; every method gives `None` where the road ends.
+struct Checker<'a> {
+    writer: Writer<'a>,
+    open: Vec<Open>,
+}
+
+impl Checker<'_> {
+    fn class(&self) -> Option<Class> {
+        self.open.last().map(|open| open.element.class)
+    }
+
+    fn name(&self) -> &'static str {
+        self.open.last().map_or("", |open| open.element.name)
+    }
+
+    /// Whether what is not part of a table's frame would be moved out of it here.
+    fn in_frame(&self) -> bool {
+        matches!(
+            self.class(),
+            Some(Class::Table | Class::ColumnGroup | Class::RowGroup | Class::Row)
+        )
+    }
+
+    fn text(&mut self, text: &str) -> Option<()> {
+        if self.in_frame() && !text.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\n')) {
+            return None;
+        }
+        self.writer.text(text);
+        Some(())
+    }
+
+    fn start(&mut self, tag: Tag<'_>, scanner: &mut Scanner<'_>) -> Option<()> {
+        let element = element(tag.name)?;
+        if self.open.len() >= DEPTH {
+            return None;
+        }
+        match element.class {
+            Class::Caption
+            | Class::ColumnGroup
+            | Class::Column
+            | Class::RowGroup
+            | Class::Row
+            | Class::Cell => self.frame(element)?,
+            _ if self.in_frame() => return None,
+            Class::Block | Class::Paragraph | Class::Pre | Class::Rule => self.end_paragraph()?,
+            Class::Heading => {
+                self.end_paragraph()?;
+                (self.class() != Some(Class::Heading)).then_some(())?;
+            }
+            Class::Item | Class::Term => self.item(element)?,
+            Class::Anchor => (!self.open.last().is_some_and(|open| open.anchor)).then_some(())?,
+            // In quirks mode, which nobody asked for, a table stays in its paragraph.
+            Class::Table => (!self.open.last().is_some_and(|open| open.paragraph)).then_some(())?,
+            Class::Raw => return raw(element, scanner),
+            Class::Ordinary | Class::Formatting | Class::Void => {}
+        }
+        if element.class == Class::Pre && scanner.rest().starts_with(['\n', '&']) {
+            return None;
+        }
+        self.write(element, tag)
+    }
+
+    fn write(&mut self, element: Element, tag: Tag<'_>) -> Option<()> {
+        if element.kept {
+            // Links inside the fragment need to know its ids, which only the last pass over the whole does.
+            let is_local = |(name, value): (&str, &str)| {
+                name.eq_ignore_ascii_case("href") && decoded(value).trim_start().starts_with('#')
+            };
+            if tag.attributes.contains(['#', '&']) && tag.attributes().any(is_local) {
+                return None;
+            }
+            self.writer.start(element.name, tag);
+        }
+        if !matches!(element.class, Class::Void | Class::Rule | Class::Column) {
+            let outer = self.open.last();
+            let walled = matches!(element.class, Class::Caption | Class::Cell | Class::Table);
+            let paragraph = element.class == Class::Paragraph
+                || (!walled && outer.is_some_and(|open| open.paragraph));
+            let anchor = element.class == Class::Anchor || outer.is_some_and(|open| open.anchor);
+            self.open.push(Open {
+                element,
+                paragraph,
+                anchor,
+            });
+        }
+        Some(())
+    }
+
+    /// Closes the current element.
+    fn close(&mut self) {
+        if let Some(open) = self.open.pop()
+            && open.element.kept
+        {
+            self.writer.end(open.element.name);
+        }
+    }
+
+    /// Closes an open `p` before a block, if nothing else is open in it.
+    fn end_paragraph(&mut self) -> Option<()> {
+        if self.open.last().is_some_and(|open| open.paragraph) {
+            (self.class() == Some(Class::Paragraph)).then_some(())?;
+            self.close();
+            // A second one around it would need a second look.
+            (!self.open.last().is_some_and(|open| open.paragraph)).then_some(())?;
+        }
+        Some(())
+    }
+
+    /// Closes the `li` (or `dt`, `dd`) before another one; everything between must be a `p`.
+    fn item(&mut self, element: Element) -> Option<()> {
+        let paragraph = usize::from(self.class() == Some(Class::Paragraph));
+        let outer = self
+            .open
+            .len()
+            .checked_sub(1 + paragraph)
+            .map(|at| self.open[at].element);
+        match outer {
+            Some(outer) if outer.class == element.class => {
+                for _ in 0..=paragraph {
+                    self.close();
+                }
+                self.end_paragraph()
+            }
+            // Every block but these ends the search for one to close.
+            Some(Element {
+                name: "address" | "div",
+                ..
+            }) => None,
+            Some(outer)
+                if matches!(
+                    outer.class,
+                    Class::Block | Class::Cell | Class::Caption | Class::Item | Class::Term
+                ) =>
+            {
+                self.end_paragraph()
+            }
+            None => self.end_paragraph(),
+            Some(_) => None,
+        }
+    }
+
+    /// The frame of a table: each part only where it belongs; `tbody` may be left out.
+    fn frame(&mut self, element: Element) -> Option<()> {
+        match (element.class, self.class()?) {
+            (Class::Caption | Class::ColumnGroup | Class::RowGroup, Class::Table)
+            | (Class::Column, Class::ColumnGroup)
+            | (Class::Row, Class::RowGroup)
+            | (Class::Cell, Class::Row) => {}
+            (Class::RowGroup, Class::RowGroup) => self.close(),
+            (Class::Cell, Class::Cell) | (Class::Row, Class::Row) => self.close(),
+            (Class::Row, Class::Table) => {
+                let tbody = Element {
+                    name: "tbody",
+                    class: Class::RowGroup,
+                    kept: true,
+                };
+                self.writer.implied(tbody.name);
+                self.open.push(Open {
+                    element: tbody,
+                    paragraph: false,
+                    anchor: self.open.last().is_some_and(|open| open.anchor),
+                });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn end(&mut self, element: Element) -> Option<()> {
+        match element.class {
+            Class::Void | Class::Rule | Class::Column | Class::Raw => return None,
+            Class::Table => self.end_rows(&[Class::Cell, Class::Row, Class::RowGroup]),
+            Class::RowGroup => self.end_rows(&[Class::Cell, Class::Row]),
+            Class::Row => self.end_rows(&[Class::Cell]),
+            Class::Ordinary
+            | Class::Formatting
+            | Class::Anchor
+            | Class::Caption
+            | Class::ColumnGroup => {}
+            // Everything else brings the end of what may be left open.
+            _ => {
+                while matches!(
+                    self.class(),
+                    Some(Class::Paragraph | Class::Item | Class::Term)
+                ) && self.name() != element.name
+                {
+                    self.close();
+                }
+            }
+        }
+        (self.name() == element.name).then_some(())?;
+        self.close();
+        Some(())
+    }
+
+    /// Closes the parts of a table that its end closes, as long as they are the current ones.
+    fn end_rows(&mut self, classes: &[Class]) {
+        for class in classes {
+            if self.class() == Some(*class) {
+                self.close();
+            }
+        }
+    }
+}
+
+/// Skips an element with raw content. Scripts with comments in them have rules that nobody wants to know.
+fn raw(element: Element, scanner: &mut Scanner<'_>) -> Option<()> {
+    let content = scanner.skip_raw(element.name);
+    if element.name == "script" && content.contains("<!--") {
+        return None;
+    }
+    match scanner.next()? {
+        Token::End(_) => Some(()),
+        _ => None,
+    }
+}
+
+/// The element of a name in any case; `None` for those that need the parser.
+fn element(name: &str) -> Option<Element> {
+    let mut buffer = [0; LONGEST];
+    let Some(lower) = buffer.get_mut(..name.len()) else {
+        return custom(name);
+    };
+    lower.copy_from_slice(name.as_bytes());
+    lower.make_ascii_lowercase();
+    let index = ELEMENTS.binary_search_by(|element| element.name.as_bytes().cmp(lower));
+    index.map_or_else(|_| custom(name), |index| Some(ELEMENTS[index]))
+}
+
+/// Elements of other makers, such as `<o:p>` and `<g-emoji>`: they go, their content stays.
+fn custom(name: &str) -> Option<Element> {
+    // Telling them apart would need their names; a fragment that has several of them nested is rare enough.
+    (name.eq_ignore_ascii_case("o:p")).then_some(Element {
+        name: "o:p",
+        class: Class::Ordinary,
+        kept: false,
+    })
+}
+
+const fn kept(name: &'static str, class: Class) -> Element {
+    Element {
+        name,
+        class,
+        kept: true,
+    }
+}
+
+const fn dropped(name: &'static str, class: Class) -> Element {
+    Element {
+        name,
+        class,
+        kept: false,
+    }
+}
+
+/// Sorted by name.
+const ELEMENTS: [Element; 87] = [
+    kept("a", Class::Anchor),
+    kept("abbr", Class::Ordinary),
+    kept("acronym", Class::Ordinary),
+    kept("address", Class::Block),
+    kept("article", Class::Block),
+    kept("aside", Class::Block),
+    kept("audio", Class::Ordinary),
+    kept("b", Class::Formatting),
+    kept("bdi", Class::Ordinary),
+    kept("bdo", Class::Ordinary),
+    kept("big", Class::Formatting),
+    kept("blockquote", Class::Block),
+    kept("br", Class::Void),
+    kept("caption", Class::Caption),
+    kept("center", Class::Block),
+    kept("cite", Class::Ordinary),
+    kept("code", Class::Formatting),
+    kept("col", Class::Column),
+    kept("colgroup", Class::ColumnGroup),
+    kept("data", Class::Ordinary),
+    kept("dd", Class::Term),
+    kept("del", Class::Ordinary),
+    kept("details", Class::Block),
+    kept("dfn", Class::Ordinary),
+    kept("dir", Class::Block),
+    kept("div", Class::Block),
+    kept("dl", Class::Block),
+    kept("dt", Class::Term),
+    kept("em", Class::Formatting),
+    dropped("embed", Class::Void),
+    kept("figcaption", Class::Block),
+    kept("figure", Class::Block),
+    dropped("font", Class::Formatting),
+    kept("footer", Class::Block),
+    kept("h1", Class::Heading),
+    kept("h2", Class::Heading),
+    kept("h3", Class::Heading),
+    kept("h4", Class::Heading),
+    kept("h5", Class::Heading),
+    kept("h6", Class::Heading),
+    kept("header", Class::Block),
+    kept("hr", Class::Rule),
+    kept("i", Class::Formatting),
+    dropped("iframe", Class::Raw),
+    kept("img", Class::Void),
+    kept("ins", Class::Ordinary),
+    kept("kbd", Class::Ordinary),
+    dropped("label", Class::Ordinary),
+    kept("li", Class::Item),
+    kept("main", Class::Block),
+    kept("mark", Class::Ordinary),
+    kept("menu", Class::Block),
+    kept("nav", Class::Block),
+    kept("ol", Class::Block),
+    kept("p", Class::Paragraph),
+    dropped("param", Class::Void),
+    kept("picture", Class::Ordinary),
+    kept("pre", Class::Pre),
+    kept("q", Class::Ordinary),
+    kept("s", Class::Formatting),
+    kept("samp", Class::Ordinary),
+    dropped("script", Class::Raw),
+    kept("section", Class::Block),
+    kept("small", Class::Formatting),
+    kept("source", Class::Void),
+    kept("span", Class::Ordinary),
+    kept("strike", Class::Formatting),
+    kept("strong", Class::Formatting),
+    dropped("style", Class::Raw),
+    kept("sub", Class::Ordinary),
+    kept("summary", Class::Block),
+    kept("sup", Class::Ordinary),
+    kept("table", Class::Table),
+    kept("tbody", Class::RowGroup),
+    kept("td", Class::Cell),
+    kept("tfoot", Class::RowGroup),
+    kept("th", Class::Cell),
+    kept("thead", Class::RowGroup),
+    kept("time", Class::Ordinary),
+    kept("tr", Class::Row),
+    kept("track", Class::Void),
+    kept("tt", Class::Formatting),
+    kept("u", Class::Formatting),
+    kept("ul", Class::Block),
+    kept("var", Class::Ordinary),
+    kept("video", Class::Ordinary),
+    kept("wbr", Class::Void),
+];

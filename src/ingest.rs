@@ -1,0 +1,427 @@
+//! Steps 2 to 6 for one document: introduces parse, enrich, dedup, label and store to each other.
+//!
+//! [`read`] is pure and may take a while (the blocking pool is its place); [`commit`] decides against what the store
+//! knows, and decides again when another commit came first.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::dedup::story::{self, Effect};
+use crate::dedup::{self, Decision};
+use crate::enrich;
+use crate::label;
+use crate::model::article::{Article, ArticleId, Head, Key, Sighting};
+use crate::model::candidate::Candidate;
+use crate::model::document::Document;
+use crate::model::entry::{Feed, Hub, Warning};
+use crate::model::source::{About, Source, SourceState};
+use crate::model::time::Timestamp;
+use crate::parse;
+use crate::store::{self, Batch, Change, Found, Known, Lease, Store};
+
+/// Decisions are made again this often before the visit is given up; each time somebody else's commit went through.
+const MOST_TRIES: usize = 8;
+/// Times of newest entries that a source's state keeps.
+const NEWEST: usize = 20;
+
+/// What the steps between need.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Step 2.
+    pub parse: parse::Options,
+    /// Step 4.
+    pub dedup: dedup::Options,
+    /// Step 5.
+    pub label: label::Options,
+}
+
+/// What a document tells the schedule.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FeedHints {
+    /// RSS `ttl`, minutes.
+    pub ttl: Option<u64>,
+    /// Syndication module: seconds between two issues.
+    pub period: Option<u64>,
+    /// RSS `skipHours`.
+    pub skip_hours: Vec<u8>,
+    /// RSS `skipDays`, 0 = Monday.
+    pub skip_days: Vec<u8>,
+    /// Dates of the newest dated entries, newest first.
+    pub newest: Vec<Timestamp>,
+    /// Hubs that announce changes.
+    pub hubs: Vec<Hub>,
+    /// The feed says that it lives elsewhere now.
+    pub new_feed_url: Option<String>,
+}
+
+/// A document, understood and made ready.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// Its entries.
+    pub candidates: Vec<Candidate>,
+    /// The feed about itself.
+    pub about: About,
+    /// For the schedule.
+    pub hints: FeedHints,
+    /// First 64 bits of the guid key of each entry: what the source lists at present.
+    pub listed: Vec<u64>,
+    /// What the publisher should mend.
+    pub warnings: Vec<Warning>,
+}
+
+/// A visit that is over, before its result is kept.
+#[derive(Debug)]
+pub struct Visited<'a> {
+    /// Where.
+    pub source: &'a Source,
+    /// The planned state; `visits[0]`, `last_new`, `about`, `listed` and undated `newest` are completed here.
+    pub state: SourceState,
+    /// Given back by the commit.
+    pub lease: Lease,
+    /// What was read, if there was something to read.
+    pub reading: Option<Reading>,
+    /// The state must survive the loss of the index even if no article came.
+    pub durable: bool,
+}
+
+/// What a visit brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Articles founded.
+    pub new: u32,
+    /// Articles whose text changed, and copies that joined a story.
+    pub updated: u32,
+    /// Entries that we had.
+    pub known: u32,
+}
+
+/// Reads a document: steps 2 and 3. `now` is the time of the visit.
+///
+/// # Errors
+/// If there is no feed in it.
+pub fn read(
+    source: &Source,
+    document: &Document,
+    options: &Options,
+    now: Timestamp,
+) -> Result<Reading, parse::Error> {
+    let parse::Parsed { mut feed, warnings } = parse::parse(document, &options.parse)?;
+    let url = document.url.as_deref().unwrap_or(&source.url);
+    let about = enrich::about(&feed, source, url);
+    let entries = std::mem::take(&mut feed.entries);
+    let hints = hints(
+        &feed,
+        entries
+            .iter()
+            .filter_map(|entry| entry.published.or(entry.updated)),
+        now,
+    );
+    let mut candidates = enrich::candidates(entries, source, &about, now);
+    for candidate in &mut candidates {
+        candidate.sighting.labels = label::of_copy(candidate, source, &options.label);
+    }
+    let listed = candidates
+        .iter()
+        .map(|candidate| listed_key(&candidate.sighting))
+        .collect();
+    Ok(Reading {
+        candidates,
+        about,
+        hints,
+        listed,
+        warnings,
+    })
+}
+
+/// How a sighting stands in [`SourceState::listed`].
+#[must_use]
+pub fn listed_key(sighting: &Sighting) -> u64 {
+    (sighting.guid_key >> 64) as u64
+}
+
+fn hints(feed: &Feed, dates: impl Iterator<Item = Timestamp>, now: Timestamp) -> FeedHints {
+    let mut newest: Vec<Timestamp> = dates
+        .filter(|date| (Timestamp::EPOCH..=now).contains(date))
+        .collect();
+    newest.sort_unstable_by(|a, b| b.cmp(a));
+    newest.truncate(NEWEST);
+    FeedHints {
+        ttl: feed.ttl,
+        period: feed.syndication.as_ref().and_then(|syndication| {
+            let period = match syndication.period.as_deref().unwrap_or("daily") {
+                "hourly" => 3600,
+                "daily" => 86_400,
+                "weekly" => 7 * 86_400,
+                "monthly" => 30 * 86_400,
+                "yearly" => 365 * 86_400,
+                _ => return None,
+            };
+            Some(period / syndication.frequency.unwrap_or(1).max(1))
+        }),
+        skip_hours: feed.skip_hours.clone(),
+        skip_days: feed
+            .skip_days
+            .iter()
+            .filter_map(|day| weekday(day))
+            .collect(),
+        newest,
+        hubs: feed.hubs.clone(),
+        new_feed_url: feed.new_feed_url.clone(),
+    }
+}
+
+fn weekday(name: &str) -> Option<u8> {
+    const DAYS: [&str; 7] = [
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+    ];
+    DAYS.iter()
+        .position(|day| day.eq_ignore_ascii_case(name))
+        .and_then(|day| u8::try_from(day).ok())
+}
+
+/// Keeps what a visit brought: steps 4 to 6. The source's new state and its articles are one batch.
+///
+/// # Errors
+/// Those of the store; [`store::Error::Conflict`] only if others kept coming first.
+pub async fn commit(
+    store: &dyn Store,
+    visited: Visited<'_>,
+    now: Timestamp,
+    options: &Options,
+) -> Result<Tally, store::Error> {
+    let mut tries = 0;
+    loop {
+        let (batch, tally) = prepare(store, &visited, now, options).await?;
+        match store.commit(batch, now).await {
+            Ok(_) => return Ok(tally),
+            Err(store::Error::Conflict) if tries < MOST_TRIES => tries += 1,
+            Err(other) => return Err(other),
+        }
+    }
+}
+
+async fn prepare(
+    store: &dyn Store,
+    visited: &Visited<'_>,
+    now: Timestamp,
+    options: &Options,
+) -> Result<(Batch, Tally), store::Error> {
+    let mut state = visited.state.clone();
+    let mut tally = Tally::default();
+    let mut batch = Batch {
+        durable: visited.durable,
+        ..Batch::default()
+    };
+    if let Some(reading) = &visited.reading {
+        let desk = Desk::open(store, visited.source, reading, now, options).await?;
+        tally = desk.clear(&mut batch);
+        // The full state goes to the log together with articles, or when what the feed says of itself changed.
+        batch.durable |= !batch.changes.is_empty() || state.about.as_ref() != Some(&reading.about);
+        complete(&mut state, reading, tally, now);
+    }
+    batch.visit = Some((visited.source.id.clone(), state, visited.lease));
+    Ok((batch, tally))
+}
+
+fn complete(state: &mut SourceState, reading: &Reading, tally: Tally, now: Timestamp) {
+    state.about = Some(reading.about.clone());
+    state.listed.clone_from(&reading.listed);
+    if let Some(visit) = state.visits.first_mut() {
+        visit.new = tally.new;
+        visit.updated = tally.updated;
+    }
+    if tally.new > 0 {
+        state.last_new = Some(now);
+    }
+    if reading.hints.newest.is_empty() {
+        // Entries without dates are as old as our first sight of them.
+        let fresh = usize::try_from(tally.new).unwrap_or(NEWEST).min(NEWEST);
+        state.newest.splice(0..0, std::iter::repeat_n(now, fresh));
+        state.newest.truncate(NEWEST);
+    }
+}
+
+/// One document's entries on the table, with the articles that they concern.
+struct Desk<'a> {
+    reading: &'a Reading,
+    source: &'a Source,
+    now: Timestamp,
+    options: &'a Options,
+    known: Known,
+    decisions: Vec<Decision>,
+    /// Articles that are to change, by id.
+    works: BTreeMap<ArticleId, Work>,
+}
+
+impl<'a> Desk<'a> {
+    async fn open(
+        store: &dyn Store,
+        source: &'a Source,
+        reading: &'a Reading,
+        now: Timestamp,
+        options: &'a Options,
+    ) -> Result<Self, store::Error> {
+        let keys: Vec<Key> = reading
+            .candidates
+            .iter()
+            .flat_map(Candidate::keys)
+            .collect();
+        let known = store.known(&keys).await?;
+        let heads: HashMap<Key, &Arc<Head>> =
+            known.hits.iter().map(|(key, head)| (*key, head)).collect();
+        let buried: HashSet<Key> = known.buried.iter().copied().collect();
+        let decisions = dedup::decide(
+            &reading.candidates,
+            &|key| heads.get(&key).map(|head| Arc::clone(head)),
+            &|key| buried.contains(&key),
+        );
+        let mut works = BTreeMap::new();
+        for decision in &decisions {
+            if let Decision::Sighted(id) | Decision::Edited(id) = *decision
+                && let Found::Article(article) = store.article(id).await?
+            {
+                let version = article.head.version;
+                works.insert(id, Work::new(*article, Some(version), 0));
+            }
+        }
+        Ok(Self {
+            reading,
+            source,
+            now,
+            options,
+            known,
+            decisions,
+            works,
+        })
+    }
+
+    /// Carries the decisions out, into the batch.
+    fn clear(mut self, batch: &mut Batch) -> Tally {
+        let mut tally = Tally::default();
+        let mut taken: HashSet<Key> = self.known.hits.iter().map(|(key, _)| *key).collect();
+        for (number, candidate) in self.reading.candidates.iter().enumerate() {
+            match self.carry_out(number, candidate) {
+                Some(work) => {
+                    work.keys
+                        .extend(candidate.keys().filter(|key| taken.insert(*key)));
+                    let counter = if work.relies_on.is_none() {
+                        &mut tally.new
+                    } else {
+                        &mut tally.updated
+                    };
+                    *counter += u32::from(!matches!(self.decisions[number], Decision::SameAs(_)));
+                }
+                None => tally.known += 1,
+            }
+        }
+        let mut works: Vec<Work> = self.works.into_values().collect();
+        // Documents list the newest first; the store numbers in the order of arrival.
+        works.sort_by_key(|work| std::cmp::Reverse(work.place));
+        for work in works {
+            batch.claims.extend(&work.keys);
+            batch.expects.extend(
+                work.relies_on
+                    .map(|version| (work.article.head.id, version)),
+            );
+            batch
+                .changes
+                .push(work.into_change(self.source, &self.options.label));
+        }
+        tally
+    }
+
+    /// Does to an article what was decided on this candidate; `None` if nothing is to be done.
+    fn carry_out(&mut self, number: usize, candidate: &Candidate) -> Option<&mut Work> {
+        let (now, about, options) = (self.now, &self.reading.about, &self.options.dedup);
+        let copy = candidate.clone();
+        match self.decisions[number] {
+            Decision::New => {
+                let article = story::found(copy, &self.source.id, about, now);
+                let id = article.head.id;
+                Some(
+                    self.works
+                        .entry(id)
+                        .or_insert(Work::new(article, None, number)),
+                )
+            }
+            Decision::SameAs(first) => {
+                let founded = ArticleId(self.reading.candidates[first].sighting.guid_key);
+                let work = self.works.get_mut(&founded)?;
+                story::join(&mut work.article, copy, about, now, options);
+                Some(work)
+            }
+            Decision::Sighted(id) => {
+                let work = self.works.get_mut(&id)?;
+                work.effect =
+                    work.effect
+                        .max(story::join(&mut work.article, copy, about, now, options));
+                Some(work)
+            }
+            Decision::Edited(id) => {
+                let work = self.works.get_mut(&id)?;
+                work.effect = work
+                    .effect
+                    .max(story::edit(&mut work.article, copy, about, now));
+                Some(work)
+            }
+            Decision::Known | Decision::Repeated | Decision::Buried => None,
+        }
+    }
+}
+
+/// One article under work.
+struct Work {
+    article: Article,
+    /// The version that the decision relies on; `None` if the article is founded here.
+    relies_on: Option<u32>,
+    /// Where in the document it was founded.
+    place: usize,
+    effect: Effect,
+    /// Keys that lead to it from now on.
+    keys: Vec<Key>,
+}
+
+impl Work {
+    fn new(article: Article, relies_on: Option<u32>, place: usize) -> Self {
+        Self {
+            article,
+            relies_on,
+            place,
+            effect: Effect::Head,
+            keys: Vec::new(),
+        }
+    }
+
+    fn into_change(mut self, source: &Source, options: &label::Options) -> Change {
+        label::story(&mut self.article, options);
+        let keys = self.keys;
+        let Some(version) = self.relies_on else {
+            return Change::New {
+                article: Box::new(self.article),
+                keys,
+            };
+        };
+        self.article.head.version = version + 1;
+        match self.effect {
+            Effect::Text => Change::Revised {
+                article: Box::new(self.article),
+                keys,
+            },
+            Effect::Head => {
+                let ours = |sighting: &Sighting| sighting.source.as_ref() == Some(&source.id);
+                let sightings = self.article.sightings.into_iter().filter(ours).collect();
+                Change::Amended {
+                    head: Box::new(self.article.head),
+                    sightings,
+                    keys,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! An entry made ready to be recognised: step 3's result, step 4's question.
+
+use super::article::{Key, Sighting};
+use super::entry::Entry;
+use super::time::Timestamp;
+
+/// An entry with its keys and dates in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// What the publisher said.
+    pub entry: Entry,
+    /// The sighting that it would be.
+    pub sighting: Sighting,
+    /// Source and guid.
+    pub guid: Key,
+    /// Canonical URL, if it has one that can stand for a single article.
+    pub url: Option<Key>,
+    /// Publication date, never later than the visit; the visit's time if the publisher gave none.
+    pub published: Timestamp,
+    /// Last change that the publisher claims, between `published` and the visit.
+    pub updated: Timestamp,
+    /// Language of the text (BCP 47).
+    pub language: Option<String>,
+    /// From a private source: a namespace of its own.
+    pub private: bool,
+}
+
+impl Candidate {
+    /// All keys that lead to it.
+    pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        std::iter::once(self.guid).chain(self.url)
+    }
+}

@@ -1,0 +1,508 @@
+//! How the sources are doing, and visiting them now.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Error};
+use crate::config::Config;
+use crate::model::source::{
+    Health, Move, MoveCandidate, Source, SourceId, SourceKind, SourceState, Visit,
+};
+use crate::model::time::Timestamp;
+use crate::text;
+
+/// Which sources.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// Those whose last visit failed, or that are gone.
+    pub failing: bool,
+    /// Those that had nothing new for longer than `silent_after`.
+    pub silent: bool,
+    /// Those with this tag in feeds.toml (their own, or their category's).
+    pub tag: Option<String>,
+    /// Those in this category.
+    pub category: Option<String>,
+}
+
+/// One line of `aggd list-feeds`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedRow {
+    /// Id.
+    pub id: String,
+    /// Title: the administrator's, else the publisher's.
+    pub title: Option<String>,
+    /// Category.
+    pub category: Option<String>,
+    /// Tags of feeds.toml.
+    pub tags: Vec<String>,
+    /// `new`, `ok`, `failing`, `gone`, `paused`.
+    pub state: String,
+    /// Last visit that went well.
+    pub last_ok: Option<String>,
+    /// Next visit.
+    pub next: Option<String>,
+    /// Address in feeds.toml.
+    pub url: String,
+    /// The site it belongs to, as far as the feed has told.
+    pub home: Option<String>,
+    /// `feed`, `file`, `exec`.
+    pub kind: String,
+    /// When something new last came.
+    pub last_new: Option<String>,
+    /// What is wrong, in words.
+    pub error: Option<String>,
+    /// Failures in a row.
+    pub fails: u32,
+    /// Nothing new for longer than `silent_after`.
+    pub silent: bool,
+}
+
+/// The whole at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of whoever answers.
+    pub version: String,
+    /// The daemon's process; absent without a daemon.
+    pub pid: Option<u32>,
+    /// Since when it runs.
+    pub started: Option<String>,
+    /// feeds.toml.
+    pub config: String,
+    /// The store's directory.
+    pub store: String,
+    /// Sources in feeds.toml.
+    pub feeds: usize,
+    /// How many are in which state.
+    pub states: HashMap<String, usize>,
+    /// Sources with nothing new for longer than `silent_after`.
+    pub silent: usize,
+    /// The nearest visit.
+    pub next: Option<String>,
+    /// Articles kept.
+    pub articles: u64,
+    /// Places at which they were seen.
+    pub sightings: u64,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Bytes of the index.
+    pub index_bytes: u64,
+    /// Last backup.
+    pub backed_up: Option<String>,
+    /// Writing waits for space on the disk.
+    pub disk_full: bool,
+    /// Why the last reload failed.
+    pub reload_failed: Option<String>,
+    /// What is odd in feeds.toml.
+    pub warnings: Vec<String>,
+    /// What is wrong with which source, worst first, at most ten.
+    pub failing: Vec<FeedRow>,
+}
+
+/// One source whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedStatus {
+    /// What a list shows.
+    #[serde(flatten)]
+    pub row: FeedRow,
+    /// What is polled, if that is another address than in feeds.toml.
+    pub polled: Option<String>,
+    /// Why the next visit is when it is.
+    pub why: String,
+    /// Since when it fails.
+    pub first_fail: Option<String>,
+    /// When the last failure was.
+    pub failed_at: Option<String>,
+    /// Permanent redirect that still has to prove itself.
+    pub move_candidate: Option<String>,
+    /// Permanent redirects that were taken over.
+    pub moves: Vec<MoveView>,
+    /// Where it stands: file, line and column.
+    pub written: Option<String>,
+    /// The last visits, newest first.
+    pub visits: Vec<VisitView>,
+}
+
+/// One visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisitView {
+    /// When.
+    pub at: String,
+    /// `fresh`, `unchanged`, `not-modified`, or what went wrong.
+    pub outcome: String,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// Bytes.
+    pub bytes: u64,
+    /// Milliseconds.
+    pub ms: u32,
+    /// New articles.
+    pub new: u32,
+    /// Updated articles.
+    pub updated: u32,
+}
+
+/// A permanent redirect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveView {
+    /// Old address.
+    pub from: String,
+    /// New address.
+    pub to: String,
+    /// When it was taken over.
+    pub at: String,
+    /// 301 or 308.
+    pub status: u16,
+}
+
+/// A source whose address in feeds.toml is no longer the one that is polled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// Which.
+    pub id: String,
+    /// Address in feeds.toml.
+    pub from: String,
+    /// Address that is polled.
+    pub to: String,
+    /// Where it stands in feeds.toml.
+    pub written: String,
+}
+
+/// Which sources to visit now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fetch {
+    /// These; all if empty.
+    pub ids: Vec<String>,
+    /// Even if the origin asked us to wait.
+    pub force: bool,
+    /// Answer when they have been visited.
+    pub wait: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Fetched {
+    /// The visits that are over.
+    pub visits: Vec<FetchedFeed>,
+    /// Sources that will be visited soon.
+    pub planned: usize,
+}
+
+/// What came of one visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedFeed {
+    /// Which.
+    pub id: String,
+    /// `fresh`, `unchanged`, `not-modified`, or what went wrong.
+    pub outcome: String,
+    /// New articles.
+    pub new: u32,
+    /// Updated articles.
+    pub updated: u32,
+    /// What is wrong, in words.
+    pub error: Option<String>,
+}
+
+/// What a clearing brought.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Swept {
+    /// Articles that are gone.
+    pub articles: u64,
+    /// Bytes of log and index before.
+    pub bytes_before: u64,
+    /// And after.
+    pub bytes_after: u64,
+}
+
+/// All that is remembered of the sources of feeds.toml; nothing if there is no store.
+async fn states(context: &Context) -> Result<HashMap<SourceId, SourceState>, Error> {
+    const PAGE: usize = 1000;
+    let mut all = HashMap::new();
+    let Some(store) = &context.store else {
+        return Ok(all);
+    };
+    let mut after = None;
+    loop {
+        let page = store.states(after, PAGE).await?;
+        let full = page.len() == PAGE;
+        after = page.last().map(|(id, _)| id.clone());
+        all.extend(page);
+        if !full {
+            return Ok(all);
+        }
+    }
+}
+
+/// The sources, in the order of feeds.toml.
+///
+/// # Errors
+/// If the store cannot be read, or a category of that name does not exist.
+pub async fn list(context: &Context, filter: &Filter) -> Result<Vec<FeedRow>, Error> {
+    let config = context.config.load_full();
+    let states = states(context).await?;
+    let now = context.clock.now();
+    let tag = filter.tag.as_deref().map(text::key);
+    let category = filter.category.as_deref().map(text::key);
+    let fits = |source: &Source| {
+        let shelf = source.category.as_deref().map(text::key);
+        category.is_none() || shelf == category
+    };
+    let rows = config
+        .sources
+        .iter()
+        .filter(|source| fits(source))
+        .filter(|source| tag.as_ref().is_none_or(|tag| has_tag(source, tag, &config)))
+        .map(|source| row(source, states.get(&source.id), &config, now))
+        .filter(|row| !filter.failing || is_failing(row))
+        .filter(|row| !filter.silent || row.silent)
+        .collect();
+    Ok(rows)
+}
+
+fn has_tag(source: &Source, tag: &str, config: &Config) -> bool {
+    let shelf = source
+        .category
+        .as_deref()
+        .and_then(|name| config.label.categories.get(&text::key(name)));
+    source
+        .tags
+        .iter()
+        .chain(shelf.into_iter().flat_map(|category| &category.tags))
+        .any(|name| text::key(name) == tag)
+}
+
+/// True if somebody should look at it.
+#[must_use]
+pub fn is_failing(row: &FeedRow) -> bool {
+    matches!(row.state.as_str(), "failing" | "gone")
+}
+
+/// The whole at a glance.
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn status(context: &Context) -> Result<Status, Error> {
+    let config = context.config.load_full();
+    let rows = list(context, &Filter::default()).await?;
+    let mut states: HashMap<String, usize> = HashMap::new();
+    for row in &rows {
+        *states.entry(row.state.clone()).or_default() += 1;
+    }
+    let (stats, next) = match &context.store {
+        Some(store) => (store.stats().await?, store.next_due().await?),
+        None => (crate::store::Stats::default(), None),
+    };
+    let silent = rows.iter().filter(|row| row.silent).count();
+    let mut failing: Vec<FeedRow> = rows.into_iter().filter(is_failing).collect();
+    failing.sort_by_key(|row| std::cmp::Reverse(row.fails));
+    failing.truncate(10);
+    let reload_failed = context.reload_failed.load_full();
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: context.started.map(|_| std::process::id()),
+        started: context.started.map(Timestamp::to_rfc3339),
+        config: config
+            .files
+            .first()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default(),
+        store: config.store.path.display().to_string(),
+        feeds: config.sources.len(),
+        states,
+        silent,
+        next: next.map(Timestamp::to_rfc3339),
+        articles: stats.articles,
+        sightings: stats.sightings,
+        log_bytes: stats.log_bytes,
+        index_bytes: stats.index_bytes,
+        backed_up: stats.backed_up.map(Timestamp::to_rfc3339),
+        disk_full: stats.full,
+        reload_failed: reload_failed.map(|failure| format!("{}: {}", failure.0, failure.1)),
+        warnings: config.warnings.iter().map(ToString::to_string).collect(),
+        failing,
+    })
+}
+
+fn find<'a>(config: &'a Config, id: &str) -> Result<(usize, &'a Source), Error> {
+    config
+        .sources
+        .iter()
+        .enumerate()
+        .find(|(_, source)| source.id.as_str() == id)
+        .ok_or_else(|| {
+            let ids = config.sources.iter().map(|source| source.id.as_str());
+            let hint = crate::config::hint(id, ids);
+            Error::NotFound(format!("there is no feed `{id}`{hint}"))
+        })
+}
+
+/// One source with its last visits.
+///
+/// # Errors
+/// If feeds.toml has none of that id, or the store cannot be read.
+pub async fn one(context: &Context, id: &str) -> Result<FeedStatus, Error> {
+    let config = context.config.load_full();
+    let (index, source) = find(&config, id)?;
+    let state = match &context.store {
+        Some(store) => store.state(&source.id).await?,
+        None => None,
+    };
+    let row = row(source, state.as_ref(), &config, context.clock.now());
+    let state = state.unwrap_or_default();
+    Ok(FeedStatus {
+        row,
+        polled: Some(state.url_current)
+            .filter(|polled| !polled.is_empty() && *polled != source.url),
+        why: state.why,
+        first_fail: state.first_fail.map(Timestamp::to_rfc3339),
+        failed_at: state.last_error.map(|fault| fault.at.to_rfc3339()),
+        move_candidate: state.move_candidate.as_ref().map(candidate),
+        moves: state.moves.iter().map(moved_view).collect(),
+        written: config.places.get(index).map(ToString::to_string),
+        visits: state.visits.iter().map(visit).collect(),
+    })
+}
+
+fn candidate(candidate: &MoveCandidate) -> String {
+    format!(
+        "{} (seen {} times since {})",
+        candidate.url, candidate.count, candidate.since
+    )
+}
+
+fn moved_view(step: &Move) -> MoveView {
+    MoveView {
+        from: step.from.clone(),
+        to: step.to.clone(),
+        at: step.at.to_rfc3339(),
+        status: step.status,
+    }
+}
+
+fn visit(visit: &Visit) -> VisitView {
+    VisitView {
+        at: visit.at.to_rfc3339(),
+        outcome: visit.outcome.clone(),
+        status: Some(visit.status).filter(|status| *status != 0),
+        bytes: visit.bytes,
+        ms: visit.millis,
+        new: visit.new,
+        updated: visit.updated,
+    }
+}
+
+/// Permanent redirects that feeds.toml does not know yet.
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn moved(context: &Context) -> Result<Vec<Moved>, Error> {
+    let config = context.config.load_full();
+    let states = states(context).await?;
+    Ok(config
+        .sources
+        .iter()
+        .zip(&config.places)
+        .filter_map(|(source, place)| {
+            let state = states.get(&source.id)?;
+            let to = state.url_current.as_str();
+            // A state from before the address was edited says nothing about the new one.
+            let moved = state.url_config == source.url
+                && !to.is_empty()
+                && to != source.url
+                && !state.moves.is_empty();
+            moved.then(|| Moved {
+                id: source.id.to_string(),
+                from: source.url.clone(),
+                to: to.to_owned(),
+                written: place.to_string(),
+            })
+        })
+        .collect())
+}
+
+/// Drops what is too old, now.
+///
+/// # Errors
+/// If there is no store or it cannot.
+pub async fn sweep(context: &Context) -> Result<Swept, Error> {
+    let store = context.store()?;
+    let before = store.stats().await?;
+    let articles = store.forget(context.clock.now()).await?;
+    let after = store.stats().await?;
+    Ok(Swept {
+        articles,
+        bytes_before: before.log_bytes + before.index_bytes,
+        bytes_after: after.log_bytes + after.index_bytes,
+    })
+}
+
+/// Visits sources now, or says that they are going to be visited.
+///
+/// # Errors
+/// If feeds.toml has no such feed, or nobody here can visit.
+pub async fn fetch(context: &Context, fetch: &Fetch) -> Result<Fetched, Error> {
+    let _ = (context, fetch);
+    Err(Error::NeedsDaemon)
+}
+
+fn row(source: &Source, state: Option<&SourceState>, config: &Config, now: Timestamp) -> FeedRow {
+    let unknown = SourceState::default();
+    let state = state.unwrap_or(&unknown);
+    let about = state.about.as_ref();
+    let title = about.map(|about| about.title.clone());
+    FeedRow {
+        id: source.id.to_string(),
+        title: source
+            .title
+            .clone()
+            .or(title)
+            .filter(|title| !title.is_empty()),
+        category: source.category.clone(),
+        tags: source.tags.clone(),
+        state: health(state.health).to_owned(),
+        last_ok: state.last_ok.map(Timestamp::to_rfc3339),
+        next: next(state).map(Timestamp::to_rfc3339),
+        url: source.url.clone(),
+        home: about.and_then(|about| about.home_url.clone()),
+        kind: match source.kind {
+            SourceKind::Feed => "feed",
+            SourceKind::File => "file",
+            SourceKind::Exec(_) => "exec",
+        }
+        .to_owned(),
+        last_new: state.last_new.map(Timestamp::to_rfc3339),
+        error: state
+            .last_error
+            .as_ref()
+            .filter(|_| !matches!(state.health, Health::Ok | Health::New))
+            .map(|fault| fault.text.clone()),
+        fails: state.fails,
+        silent: is_silent(state, config, now),
+    }
+}
+
+fn next(state: &SourceState) -> Option<Timestamp> {
+    let due = state.next_due;
+    (state.health != Health::Gone && due != Timestamp::EPOCH && due < Timestamp::FAR_FUTURE)
+        .then_some(due)
+}
+
+fn is_silent(state: &SourceState, config: &Config, now: Timestamp) -> bool {
+    // A source that never had anything is silent since we know it.
+    let since = state.last_new.or(state.last_ok.map(|_| state.added));
+    since.is_some_and(|since| now.since(since) > config.poll.silent_after)
+}
+
+/// The word for how a source is doing.
+#[must_use]
+pub fn health(health: Health) -> &'static str {
+    match health {
+        Health::New => "new",
+        Health::Ok => "ok",
+        Health::Failing => "failing",
+        Health::Gone => "gone",
+        Health::Paused => "paused",
+    }
+}

@@ -1,0 +1,114 @@
+//! What is known of a document as a whole while its parts are read: its text, where it came from, what is wanted.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use url::Url;
+
+use super::xml::{Level, Ns, Reader};
+use super::{Options, address};
+
+/// The document as a whole.
+pub(super) struct Context<'a> {
+    /// All of it, decoded.
+    pub(super) text: &'a str,
+    /// The byte where reading begins.
+    pub(super) root: usize,
+    /// Where it came from.
+    pub(super) url: Option<Rc<Url>>,
+    /// Clean HTML, or leave it as it is?
+    pub(super) clean: bool,
+    /// Elements nested deeper are skipped.
+    pub(super) max_depth: usize,
+    /// Items beyond this number are not read.
+    pub(super) max_items: usize,
+    described: OnceCell<Option<Rc<Url>>>,
+}
+
+impl<'a> Context<'a> {
+    /// Sets the scene for a document from `url`, which counts only if it is absolute and http(s).
+    pub(super) fn new(text: &'a str, root: usize, url: Option<&str>, options: &Options) -> Self {
+        let url = url
+            .and_then(|url| Url::parse(url.trim()).ok())
+            .filter(|url| matches!(url.scheme(), "http" | "https"));
+        Self {
+            text,
+            root,
+            url: url.map(Rc::new),
+            clean: options.clean_html,
+            max_depth: options.max_depth,
+            max_items: options.max_items,
+            described: OnceCell::new(),
+        }
+    }
+
+    /// The base to use where the nearest known one is `near`: without any, what the feed says of its own address.
+    pub(super) fn base(&self, near: Option<Rc<Url>>) -> Option<Rc<Url>> {
+        near.or_else(|| self.described.get_or_init(|| self.describe()).clone())
+    }
+
+    /// Notes the addresses that the feed gives for itself, for documents that are no XML.
+    pub(super) fn describe_as(&self, addresses: [Option<&str>; 2]) {
+        let absolute = |raw: &str| {
+            Url::parse(raw.trim())
+                .ok()
+                .filter(|url| matches!(url.scheme(), "http" | "https"))
+        };
+        let url = addresses.into_iter().flatten().find_map(absolute);
+        let _ = self.described.set(url.map(Rc::new));
+    }
+
+    /// Reads the head of the feed for its address, only when a relative URL needs it: the address may follow the items.
+    fn describe(&self) -> Option<Rc<Url>> {
+        let scene = Context {
+            text: self.text,
+            root: self.root,
+            url: None,
+            clean: false,
+            max_depth: self.max_depth,
+            max_items: 0,
+            described: OnceCell::from(None),
+        };
+        let mut reader = Reader::new(&scene);
+        let root = reader.root()?;
+        let atom = root.local == "feed" || root.local == "entry";
+        reader.speak(&root, atom);
+        let (mut own, mut home) = (None, None);
+        links(&mut reader, root.level, atom, &mut own, &mut home);
+        own.or(home).map(Rc::new)
+    }
+}
+
+/// Looks at the links of a feed or channel.
+fn links(
+    r: &mut Reader<'_>,
+    level: Level,
+    atom: bool,
+    own: &mut Option<Url>,
+    home: &mut Option<Url>,
+) {
+    while let Some(tag) = r.child(level) {
+        match (tag.ns, &*tag.local) {
+            (Ns::Core, "channel") => links(r, tag.level, atom, own, home),
+            (Ns::Core | Ns::Atom, "link") => {
+                let rel = r.filled_attr("rel").unwrap_or_default();
+                let target = match r.filled_attr("href") {
+                    Some(href) => href,
+                    None => r.value(tag.level),
+                };
+                let Some(url) = address::absolute(&target) else {
+                    continue;
+                };
+                match &*rel {
+                    "self" if own.is_none() => *own = Some(url),
+                    "" | "alternate" if home.is_none() => *home = Some(url),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        if own.is_some() {
+            return;
+        }
+    }
+}

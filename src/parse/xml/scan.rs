@@ -1,0 +1,290 @@
+//! Finds where a tag ends and which attributes it carries, whatever was forgotten in it.
+//!
+//! Bytes go in, slices of them come out; nothing is decoded or copied here. Each byte is looked at a bounded number of
+//! times, also in tags that never end.
+
+use memchr::{memchr, memchr3};
+
+/// More attributes than this on one element are read past.
+const MOST_ATTRIBUTES: usize = 128;
+
+/// An attribute as it stands in the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::parse) struct Attr<'a> {
+    /// Qualified name.
+    pub(in crate::parse) name: &'a str,
+    /// Value without its quotation marks, references not yet decoded; empty if there is none.
+    pub(in crate::parse) value: &'a str,
+}
+
+/// What was wrong inside a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// No quotation marks around a value.
+    Unquoted,
+    /// A name without a value.
+    Valueless,
+    /// The same name again; the first counts.
+    Duplicate,
+    /// A quotation mark without its partner.
+    OpenQuote,
+    /// `<` where the tag should have ended.
+    OpenTag,
+    /// Something that belongs to no attribute.
+    Stray,
+    /// More attributes than anybody needs.
+    TooMany,
+}
+
+/// Where a tag ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The byte behind the tag, and whether it was `<tag/>`.
+    At(usize, bool),
+    /// The document ended first.
+    Eof,
+}
+
+/// Quotation marks that are known not to occur from some byte on, so that nobody looks for them again.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    double: Option<usize>,
+    single: Option<usize>,
+}
+
+impl Missing {
+    fn of(&mut self, quote: u8) -> &mut Option<usize> {
+        if quote == b'"' {
+            &mut self.double
+        } else {
+            &mut self.single
+        }
+    }
+}
+
+/// True for bytes that may stand in a name. Everything beyond ASCII may.
+pub(super) const fn is_name(byte: u8) -> bool {
+    NAME[byte as usize]
+}
+
+const NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] =
+            b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-' | b'.') || b >= 0x80;
+        byte += 1;
+    }
+    table
+};
+
+/// Reads the attributes from `at`, the byte behind the element's name, to the end of the tag.
+pub(super) fn attributes<'a>(
+    text: &'a str,
+    mut at: usize,
+    out: &mut Vec<Attr<'a>>,
+    missing: &mut Missing,
+    fault: &mut impl FnMut(Fault, usize),
+) -> End {
+    let bytes = text.as_bytes();
+    loop {
+        at = skip_space(bytes, at);
+        let Some(&byte) = bytes.get(at) else {
+            return End::Eof;
+        };
+        match byte {
+            b'>' => return End::At(at + 1, false),
+            b'/' if bytes.get(at + 1) == Some(&b'>') => return End::At(at + 2, true),
+            b'<' => {
+                fault(Fault::OpenTag, at);
+                return End::At(at, false);
+            }
+            _ if !is_name(byte) => {
+                fault(Fault::Stray, at);
+                at += 1;
+            }
+            _ => {
+                let name_at = at;
+                at = skip_name(bytes, at);
+                let name = &text[name_at..at];
+                let Some((value, next)) = value(text, at, missing, fault) else {
+                    return End::Eof;
+                };
+                at = next;
+                if out.len() == MOST_ATTRIBUTES {
+                    fault(Fault::TooMany, name_at);
+                } else if out.iter().any(|attr| attr.name == name) {
+                    fault(Fault::Duplicate, name_at);
+                } else {
+                    out.push(Attr { name, value });
+                }
+            }
+        }
+    }
+}
+
+/// Reads `="…"` behind a name: the value and the byte behind it; `None` at the end of the document.
+fn value<'a>(
+    text: &'a str,
+    name_end: usize,
+    missing: &mut Missing,
+    fault: &mut impl FnMut(Fault, usize),
+) -> Option<(&'a str, usize)> {
+    let bytes = text.as_bytes();
+    let equals = skip_space(bytes, name_end);
+    if bytes.get(equals)? != &b'=' {
+        fault(Fault::Valueless, name_end);
+        return Some(("", name_end));
+    }
+    let at = skip_space(bytes, equals + 1);
+    let quote = *bytes.get(at)?;
+    if quote == b'"' || quote == b'\'' {
+        if let Some(end) = closing(bytes, at + 1, quote, missing) {
+            return Some((&text[at + 1..end], end + 1));
+        }
+        fault(Fault::OpenQuote, at);
+        let end = unquoted_end(bytes, at + 1);
+        return Some((&text[at + 1..end], end));
+    }
+    fault(Fault::Unquoted, at);
+    let end = unquoted_end(bytes, at);
+    Some((&text[at..end], end))
+}
+
+/// The closing quotation mark. `None` if there is none, or if it plainly belongs to a later tag: a `>` and then a `<` lie
+/// between, as in `<a href="x>text <b class="y">`.
+fn closing(bytes: &[u8], from: usize, quote: u8, missing: &mut Missing) -> Option<usize> {
+    if missing.of(quote).is_some_and(|none_from| from >= none_from) {
+        return None;
+    }
+    let mut at = from;
+    let mut tag_end = false;
+    // Nearly every value ends before any angle bracket.
+    while let Some(found) = memchr3(quote, b'<', b'>', &bytes[at..]) {
+        at += found;
+        match bytes[at] {
+            b'>' => tag_end = true,
+            b'<' if tag_end => return None,
+            b'<' => {
+                let end = memchr(quote, &bytes[at..]).map(|found| at + found);
+                if end.is_none() {
+                    *missing.of(quote) = Some(from);
+                }
+                return end;
+            }
+            _ => return Some(at),
+        }
+        at += 1;
+    }
+    *missing.of(quote) = Some(from);
+    None
+}
+
+/// Where a value without (a partner for) its quotation mark ends.
+fn unquoted_end(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(&byte) = bytes.get(at) {
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'>' | b'<')
+            || byte == b'/' && bytes.get(at + 1) == Some(&b'>')
+        {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The first byte from `at` on that is no white space.
+pub(super) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+        at += 1;
+    }
+    at
+}
+
+/// The first byte from `at` on that belongs to no name.
+pub(super) fn skip_name(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).is_some_and(|&byte| is_name(byte)) {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(text: &str) -> (Vec<(&str, &str)>, End, Vec<Fault>) {
+        let (mut out, mut faults) = (Vec::new(), Vec::new());
+        let end = attributes(
+            text,
+            0,
+            &mut out,
+            &mut Missing::default(),
+            &mut |fault, _| faults.push(fault),
+        );
+        (out.iter().map(|a| (a.name, a.value)).collect(), end, faults)
+    }
+
+    #[test]
+    fn a_proper_tag_has_no_faults() {
+        assert_eq!(
+            scan(" a=\"1\" b = '2>'/>x"),
+            (vec![("a", "1"), ("b", "2>")], End::At(16, true), vec![])
+        );
+        assert_eq!(scan(">"), (vec![], End::At(1, false), vec![]));
+    }
+
+    #[test]
+    fn sloppy_attributes_are_read() {
+        assert_eq!(
+            scan(" a=1 b a=2 ='x>"),
+            (
+                vec![("a", "1"), ("b", "")],
+                End::At(15, false),
+                vec![
+                    Fault::Unquoted,
+                    Fault::Valueless,
+                    Fault::Unquoted,
+                    Fault::Duplicate,
+                    Fault::Stray,
+                    Fault::Stray,
+                    Fault::Valueless
+                ]
+            )
+        );
+        assert_eq!(
+            scan(" a=http://x/y/>"),
+            (
+                vec![("a", "http://x/y")],
+                End::At(15, true),
+                vec![Fault::Unquoted]
+            )
+        );
+    }
+
+    #[test]
+    fn a_forgotten_quotation_mark_does_not_eat_the_next_tag() {
+        assert_eq!(
+            scan(" a=\"x>text <b c=\"y\">"),
+            (vec![("a", "x")], End::At(6, false), vec![Fault::OpenQuote])
+        );
+        assert_eq!(
+            scan(" a=\"x <b> y\">"),
+            (vec![("a", "x <b> y")], End::At(13, false), vec![])
+        );
+    }
+
+    #[test]
+    fn an_unfinished_tag_ends_where_the_next_begins() {
+        assert_eq!(
+            scan(" a=\"1\" <b>"),
+            (vec![("a", "1")], End::At(7, false), vec![Fault::OpenTag])
+        );
+        assert_eq!(
+            scan(" a=\"1"),
+            (vec![("a", "1")], End::Eof, vec![Fault::OpenQuote])
+        );
+    }
+}

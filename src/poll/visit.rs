@@ -1,0 +1,358 @@
+//! One visit: fetch, read, plan, commit. Whatever happens on the way becomes an outcome, and is kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::queue::Waiting;
+use super::schedule::{self, Outcome, Plan, Visited};
+use super::{Floor, Polled, Report, Settings, lock};
+use crate::fetch::{Answer, Failure, Fetched, Held, HostKey, Permit};
+use crate::ingest::{self, Reading, Tally};
+use crate::metrics;
+use crate::model::document::Document;
+use crate::model::entry::WarningCode;
+use crate::model::source::{Health, Source, SourceState};
+use crate::model::time::Timestamp;
+use crate::store::{self, Batch, Due, Lease};
+
+/// What was found at the source.
+enum Found {
+    Fresh {
+        answer: Answer,
+        reading: Box<Reading>,
+        hash: u64,
+        whole: bool,
+        /// The document's share of memory, until all is kept.
+        _held: Held,
+    },
+    Unchanged(Answer),
+    NotModified(Answer),
+    Failed(Failure),
+}
+
+impl Found {
+    fn outcome(&self, offline: bool) -> Outcome<'_> {
+        match self {
+            Self::Fresh {
+                answer,
+                reading,
+                hash,
+                whole,
+                ..
+            } => Outcome::Fresh {
+                answer,
+                hints: &reading.hints,
+                hash: *hash,
+                whole: *whole,
+            },
+            Self::Unchanged(answer) => Outcome::Unchanged(answer),
+            Self::NotModified(answer) => Outcome::NotModified(answer),
+            Self::Failed(failure) => Outcome::Failed { failure, offline },
+        }
+    }
+}
+
+impl Floor {
+    pub(super) async fn visit(
+        &self,
+        due: Due,
+        source: &Arc<Source>,
+        permit: Option<Permit>,
+        stop: &CancellationToken,
+    ) -> Polled {
+        let settings = self.settings.load_full();
+        let plan = Plan::of(&settings.options, source);
+        let began = self.clock.now();
+        let fetched = tokio::select! {
+            fetched = settings.fetcher.fetch_with(source, &due.state, began, permit) => fetched,
+            () = stop.cancelled() => {
+                let _ = self.store.release(due.lease).await;
+                return Polled::Dropped;
+            }
+        };
+        let found = match fetched {
+            Fetched::Deferred { until, host } => {
+                return self.defer(due, source, &host, until).await;
+            }
+            Fetched::NotModified(answer) => Found::NotModified(answer),
+            Fetched::Failed(failure) => Found::Failed(failure),
+            Fetched::Document { hash, answer, .. } if due.state.body_hash == Some(hash) => {
+                Found::Unchanged(answer)
+            }
+            Fetched::Document {
+                document,
+                hash,
+                answer,
+                held,
+            } => {
+                let read = self.read(source, document, &answer, &settings).await;
+                match read {
+                    Ok(reading) => Found::Fresh {
+                        whole: answer.framed || !cut_off(&reading),
+                        answer,
+                        reading: Box::new(reading),
+                        hash,
+                        _held: held,
+                    },
+                    Err(failure) => Found::Failed(failure),
+                }
+            }
+        };
+        let now = self.clock.now();
+        let offline = self.watch_the_line(&found, source, &due.state, &settings, now);
+        let visited = Visited {
+            outcome: found.outcome(offline),
+            began,
+            now,
+        };
+        let state = schedule::after(due.state.clone(), &visited, &plan, &mut lock(&self.rng));
+        self.keep(due, source, state, found, &settings, now).await
+    }
+
+    /// Steps 2 and 3, on the blocking pool, one per core at a time.
+    async fn read(
+        &self,
+        source: &Arc<Source>,
+        document: Document,
+        answer: &Answer,
+        settings: &Settings,
+    ) -> Result<Reading, Failure> {
+        let now = self.clock.now();
+        let turn = self.readers.acquire().await;
+        let (source, options) = (Arc::clone(source), Arc::clone(&settings.ingest));
+        let read = tokio::task::spawn_blocking(move || {
+            ingest::read(&source, &document, &options, now).map_err(|error| error.to_string())
+        })
+        .await;
+        drop(turn);
+        let text = match read {
+            Ok(Ok(reading)) => return Ok(reading),
+            Ok(Err(text)) => text,
+            Err(stopped) => {
+                tracing::error!(error = %stopped, url = answer.url, "reading a document failed");
+                format!("reading it failed: {stopped}")
+            }
+        };
+        Err(schedule::no_feed(answer, text, now))
+    }
+
+    /// Commits what came of a visit, and says so.
+    async fn keep(
+        &self,
+        due: Due,
+        source: &Source,
+        state: SourceState,
+        found: Found,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Polled {
+        let mut report = Report {
+            outcome: found.outcome(false).word().to_owned(),
+            fault: match &found {
+                Found::Failed(failure) => Some(failure.fault.clone()),
+                _ => None,
+            },
+            millis: state.visits.first().map_or(0, |visit| visit.millis),
+            next_due: state.next_due,
+            why: state.why.clone(),
+            ..Report::default()
+        };
+        if let Some(pause) = &state.host_pause {
+            let host = HostKey::from_name(&pause.host);
+            settings.fetcher.hosts().pause(&host, pause.until);
+        }
+        let bytes = state.visits.first().map_or(0, |visit| visit.bytes);
+        let durable = matters(&due.state, &state);
+        let news = News::between(&due.state, &state);
+        let reading = match found {
+            Found::Fresh { reading, .. } => Some(*reading),
+            _ => None,
+        };
+        let visited = ingest::Visited {
+            source,
+            state,
+            lease: due.lease,
+            reading,
+            durable,
+        };
+        let epoch = self.desk().epoch;
+        let kept = ingest::commit(&*self.store, visited, now, &settings.ingest).await;
+        self.hold_to(epoch, &due.source, report.next_due).await;
+        let tally = match kept {
+            Ok(tally) => tally,
+            Err(error) => return self.not_kept(&due, &error, report.next_due),
+        };
+        report.new = tally.new;
+        report.updated = tally.updated;
+        report.known = tally.known;
+        self.count(&report, tally, bytes);
+        tracing::info!(
+            source = %due.source,
+            outcome = report.outcome,
+            new = report.new,
+            updated = report.updated,
+            known = report.known,
+            ms = report.millis,
+            "visited"
+        );
+        news.tell(&due, &report);
+        Polled::Visited(report)
+    }
+
+    /// A result that could not be kept. The source rests as if it had been, or its origin would be asked again at once.
+    fn not_kept(&self, due: &Due, error: &store::Error, until: Timestamp) -> Polled {
+        if matches!(error, store::Error::LeaseLost(_)) {
+            tracing::debug!(source = %due.source, "removed while it was visited");
+            return Polled::Dropped;
+        }
+        tracing::error!(source = %due.source, %error, "what a visit brought could not be kept");
+        self.desk().queue.rest(
+            until,
+            Waiting {
+                source: due.source.clone(),
+                lease: due.lease.0,
+                insist: false,
+            },
+        );
+        Polled::Dropped
+    }
+
+    /// Nothing was asked of the source itself: it comes when its host may be visited.
+    pub(super) async fn defer(
+        &self,
+        due: Due,
+        source: &Source,
+        host: &HostKey,
+        until: Timestamp,
+    ) -> Polled {
+        let now = self.clock.now();
+        let plan = self.plan(source);
+        let state = schedule::deferred(
+            due.state.clone(),
+            host.as_str(),
+            until,
+            &plan,
+            &mut lock(&self.rng),
+        );
+        let (until, why) = (state.next_due, state.why.clone());
+        tracing::debug!(source = %due.source, %host, %until, "put off");
+        match self.commit_state(&due, state, due.lease, now).await {
+            Ok(()) => Polled::Waits { until, why },
+            Err(error) => self.not_kept(&due, &error, until),
+        }
+    }
+
+    async fn commit_state(
+        &self,
+        due: &Due,
+        state: SourceState,
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<(), store::Error> {
+        let batch = Batch {
+            visit: Some((due.source.clone(), state, lease)),
+            ..Batch::default()
+        };
+        self.store.commit(batch, now).await.map(|_| ())
+    }
+
+    fn watch_the_line(
+        &self,
+        found: &Found,
+        source: &Source,
+        state: &SourceState,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> bool {
+        let Some(host) = settings.fetcher.first_host(source, state) else {
+            return false;
+        };
+        let silent = matches!(found, Found::Failed(failure) if failure.silent);
+        let span = settings.options.every.min.max(Duration::from_secs(1));
+        let mut guard = lock(&self.line);
+        let (line, was_down) = &mut *guard;
+        line.note(now, host, silent);
+        let down = line.down(now, span);
+        if down != *was_down {
+            *was_down = down;
+            if down {
+                tracing::warn!("most hosts cannot be reached: our own line seems to be down");
+            } else {
+                tracing::info!("hosts can be reached again");
+            }
+        }
+        down
+    }
+
+    fn count(&self, report: &Report, tally: Tally, bytes: u64) {
+        let outcome = metrics::Outcome {
+            outcome: report.outcome.clone(),
+        };
+        self.metrics.visits.get_or_create(&outcome).inc();
+        self.metrics.fetched_bytes.inc_by(bytes);
+        self.metrics.articles_new.inc_by(u64::from(tally.new));
+        self.metrics
+            .articles_updated
+            .inc_by(u64::from(tally.updated));
+        let mut counts = lock(&self.counts);
+        counts.visited += 1;
+        counts.failed += u64::from(report.fault.is_some());
+        counts.unchanged += u64::from(report.fault.is_none() && report.outcome != "fresh");
+        counts.new += u64::from(tally.new);
+        counts.updated += u64::from(tally.updated);
+    }
+}
+
+/// The document ends before its last element does, and nothing but its end says that it was whole.
+fn cut_off(reading: &Reading) -> bool {
+    reading
+        .warnings
+        .iter()
+        .any(|warning| warning.code == WarningCode::Truncated)
+}
+
+/// What must survive the loss of the index: pauses, moves and endings.
+fn matters(before: &SourceState, after: &SourceState) -> bool {
+    after.host_pause.is_some()
+        || after.retry_until.is_some()
+        || before.url_current != after.url_current
+        || (before.health != after.health && after.health == Health::Gone)
+}
+
+/// What an operator wants to read once, when it happens.
+struct News {
+    mood: Option<Health>,
+    moved: Option<(String, String)>,
+}
+
+impl News {
+    fn between(before: &SourceState, after: &SourceState) -> Self {
+        let moved = after
+            .moves
+            .first()
+            .filter(|_| before.url_current != after.url_current);
+        Self {
+            mood: schedule::mood_changed(before, after).then_some(after.health),
+            moved: moved.map(|moved| (moved.from.clone(), moved.to.clone())),
+        }
+    }
+
+    fn tell(&self, due: &Due, report: &Report) {
+        let source = &due.source;
+        if let Some((from, to)) = &self.moved {
+            tracing::info!(%source, from, to, "moved; `aggd edit-feed {source} --accept-move` writes it down");
+        }
+        let error = report.fault.as_ref().map(|fault| fault.text.as_str());
+        let url = report.fault.as_ref().and_then(|fault| fault.url.as_deref());
+        let next = report.next_due;
+        match self.mood {
+            Some(Health::Failing) => tracing::warn!(%source, error, url, %next, "failing"),
+            Some(Health::Gone) => tracing::warn!(%source, error, url, "gone for good"),
+            Some(Health::Paused) => tracing::info!(%source, error, url, %next, "asked to wait"),
+            Some(Health::Ok | Health::New) => tracing::info!(%source, "well again"),
+            None => {}
+        }
+    }
+}

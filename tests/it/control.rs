@@ -1,0 +1,87 @@
+//! A server and a client over a real socket.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use aggd::control::{Client, Error, Options, Server};
+use aggd::clock::SystemClock;
+use aggd::config::{File, Secrets, Surroundings};
+use aggd::ops::{self, Context, Request, feeds};
+
+fn context(text: &str) -> Arc<Context> {
+    let file = File {
+        path: "feeds.toml".into(),
+        text: text.to_owned(),
+    };
+    let surroundings = Surroundings {
+        env: &|_| None,
+        file: &|_| Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+        secrets: Secrets::Optional,
+    };
+    let config = aggd::config::read(&[file], &surroundings).unwrap();
+    Arc::new(Context::alone(
+        Arc::new(config),
+        None,
+        Arc::new(SystemClock),
+    ))
+}
+
+#[tokio::test]
+async fn a_command_asks_and_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("run/control.sock");
+    let options = Options {
+        socket: socket.clone(),
+        mode: 0o660,
+    };
+    assert!(Client::connect(&socket).await.unwrap().is_none());
+
+    let server = Server::bind(&options).unwrap();
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let running = context("[[feed]]\nid = \"a\"\nurl = \"https://a.org/\"\n");
+    tasks.spawn(server.run(stop.clone(), running));
+
+    let client = Client::connect(&socket).await.unwrap().unwrap();
+    assert_eq!(client.hello().pid, std::process::id());
+    let filter = feeds::Filter::default();
+    let answer = client.ask(&Request::ListFeeds(filter)).await.unwrap();
+    let rows: Vec<feeds::FeedRow> = serde_json::from_value(answer).unwrap();
+    assert_eq!(rows[0].id, "a");
+    assert_eq!(rows[0].state, "new");
+    let refused = client.ask(&Request::FeedStatus { id: "b".into() }).await;
+    assert!(matches!(refused, Err(ops::Error::NotFound(_))));
+    let refused = client.ask(&Request::Reload {}).await;
+    assert!(matches!(refused, Err(ops::Error::NeedsDaemon)));
+    assert!(matches!(Server::bind(&options), Err(Error::InUse { .. })));
+
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn what_a_dead_daemon_left_is_replaced_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control.sock");
+    let options = Options {
+        socket: socket.clone(),
+        mode: 0o600,
+    };
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    assert!(Server::bind(&options).is_ok());
+
+    std::fs::remove_file(&socket).unwrap();
+    std::fs::write(&socket, "precious").unwrap();
+    assert!(matches!(
+        Server::bind(&options),
+        Err(Error::NotASocket { .. })
+    ));
+    assert_eq!(std::fs::read_to_string(&socket).unwrap(), "precious");
+}
