@@ -26,26 +26,26 @@ use tokio_util::task::TaskTracker;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// `GET`, one hopes.
-    pub method: String,
+    pub(crate) method: String,
     /// Path and query as sent.
-    pub target: String,
+    pub(crate) target: String,
     /// Lines of the head in order, names in lower case, values byte for byte.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
     /// By the clock of the test.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 impl Asked {
     /// A header as text.
-    pub fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.header_bytes(name)
             .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
     /// A header as it came.
-    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn header_bytes(&self, name: &str) -> Option<&[u8]> {
         self.headers
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
@@ -53,7 +53,7 @@ impl Asked {
     }
 
     /// Asked only for what changed.
-    pub fn is_conditional(&self) -> bool {
+    pub(crate) fn is_conditional(&self) -> bool {
         self.header("if-none-match").is_some() || self.header("if-modified-since").is_some()
     }
 }
@@ -96,7 +96,7 @@ enum HeadManner {
 
 /// An answer, however odd.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub(crate) struct Reply {
     status: u16,
     version: &'static str,
     headers: Vec<(String, Vec<u8>)>,
@@ -111,7 +111,7 @@ pub struct Reply {
 
 impl Reply {
     /// 200 with a body.
-    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
         Self {
             body: Arc::new(body.into()),
             ..Self::status(200)
@@ -119,7 +119,7 @@ impl Reply {
     }
 
     /// A status without a body.
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self {
             status,
             version: "HTTP/1.1",
@@ -135,18 +135,18 @@ impl Reply {
     }
 
     /// A small RSS feed with one dated item for each guid, newest first.
-    pub fn feed<G: AsRef<str>>(guids: &[G]) -> Self {
+    pub(crate) fn feed<G: AsRef<str>>(guids: &[G]) -> Self {
         let entries: Vec<Entry> = guids.iter().map(|guid| entry(guid.as_ref())).collect();
         Self::ok(rss("Feed", &entries)).header("Content-Type", "application/rss+xml")
     }
 
     /// A redirect.
-    pub fn redirect(status: u16, to: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn redirect(status: u16, to: impl AsRef<[u8]>) -> Self {
         Self::status(status).header("Location", to)
     }
 
     /// These bytes and nothing else, then the end of the connection.
-    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             raw: Some(Arc::new(bytes.into())),
             ..Self::status(0)
@@ -154,63 +154,63 @@ impl Reply {
     }
 
     /// One more line in the head.
-    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
+    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers
+            .push((name.to_owned(), value.as_ref().to_vec()));
         self
     }
 
     /// `ETag`.
-    pub fn etag(self, etag: &str) -> Self {
+    pub(crate) fn etag(self, etag: &str) -> Self {
         self.header("ETag", etag)
     }
 
     /// 304 for those who have the ETag or the Last-Modified of this reply.
-    pub fn conditional(mut self) -> Self {
+    pub(crate) fn conditional(mut self) -> Self {
         self.conditional = true;
         self
     }
 
     /// Another status for the same body.
-    pub fn with_status(mut self, status: u16) -> Self {
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 
     /// `Content-Length: n`, whatever the body is.
-    pub fn claiming(mut self, length: u64) -> Self {
+    pub(crate) fn claiming(mut self, length: u64) -> Self {
         self.framing = Framing::Length(Some(length));
         self
     }
 
     /// In chunks.
-    pub fn chunked(mut self) -> Self {
+    pub(crate) fn chunked(mut self) -> Self {
         self.framing = Framing::Chunked;
         self
     }
 
     /// Without a length: the connection ends with the body.
-    pub fn until_close(mut self) -> Self {
+    pub(crate) fn until_close(mut self) -> Self {
         self.framing = Framing::Close;
         self
     }
 
     /// As HTTP/1.0.
-    pub fn http10(mut self) -> Self {
+    pub(crate) fn http10(mut self) -> Self {
         self.version = "HTTP/1.0";
         self.until_close()
     }
 
     /// Compressed, and said so.
-    pub fn gzip(mut self) -> Self {
-        let mut encoder =
-            flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    pub(crate) fn gzip(mut self) -> Self {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(&self.body).unwrap();
         self.body = Arc::new(encoder.finish().unwrap());
         self.header("Content-Encoding", "gzip")
     }
 
     /// Compressed with brotli, and said so.
-    pub fn brotli(mut self) -> Self {
+    pub(crate) fn brotli(mut self) -> Self {
         let mut out = Vec::new();
         {
             let mut encoder = brotli::CompressorWriter::new(&mut out, 4096, 5, 20);
@@ -221,68 +221,68 @@ impl Reply {
     }
 
     /// The last `n` bytes of the body are missing, framing as if they were not there.
-    pub fn without_last(mut self, n: usize) -> Self {
+    pub(crate) fn without_last(mut self, n: usize) -> Self {
         let keep = self.body.len().saturating_sub(n);
         self.body = Arc::new(self.body[..keep].to_vec());
         self
     }
 
     /// The connection ends after `n` bytes of the body.
-    pub fn cut_after(mut self, n: usize) -> Self {
+    pub(crate) fn cut_after(mut self, n: usize) -> Self {
         self.manner = Manner::Cut(n);
         self
     }
 
     /// Nothing more comes after `n` bytes of the body.
-    pub fn stall_after(mut self, n: usize) -> Self {
+    pub(crate) fn stall_after(mut self, n: usize) -> Self {
         self.manner = Manner::Stall(n);
         self
     }
 
     /// The body comes a byte at a time.
-    pub fn dribble(mut self, every: Duration) -> Self {
+    pub(crate) fn dribble(mut self, every: Duration) -> Self {
         self.manner = Manner::Dribble(every);
         self
     }
 
     /// The body comes again and again, in chunks, without end.
-    pub fn endless(mut self) -> Self {
+    pub(crate) fn endless(mut self) -> Self {
         self.manner = Manner::Endless;
         self.chunked()
     }
 
     /// The head comes later.
-    pub fn after(mut self, wait: Duration) -> Self {
+    pub(crate) fn after(mut self, wait: Duration) -> Self {
         self.head = HeadManner::After(wait);
         self
     }
 
     /// No head ever comes.
-    pub fn never(mut self) -> Self {
+    pub(crate) fn never(mut self) -> Self {
         self.head = HeadManner::Never;
         self
     }
 
     /// The head comes a byte at a time.
-    pub fn dribble_head(mut self, every: Duration) -> Self {
+    pub(crate) fn dribble_head(mut self, every: Duration) -> Self {
         self.head = HeadManner::Dribble(every);
         self
     }
 
     /// The head has no end.
-    pub fn endless_head(mut self) -> Self {
+    pub(crate) fn endless_head(mut self) -> Self {
         self.head = HeadManner::Endless;
         self
     }
 
     /// The connection is closed without an answer.
-    pub fn reset(mut self) -> Self {
+    pub(crate) fn reset(mut self) -> Self {
         self.head = HeadManner::Reset;
         self
     }
 
     /// These bytes come first (a 103, say).
-    pub fn preceded_by(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn preceded_by(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.before = bytes.into();
         self
     }
@@ -322,7 +322,7 @@ impl Reply {
 
 /// One item of [`rss`].
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     guid: String,
     title: String,
     link: String,
@@ -331,7 +331,7 @@ pub struct Entry {
 }
 
 /// An item with this guid, and everything else made from it.
-pub fn entry(guid: &str) -> Entry {
+pub(crate) fn entry(guid: &str) -> Entry {
     Entry {
         guid: guid.to_owned(),
         title: format!("Title of {guid}"),
@@ -343,32 +343,32 @@ pub fn entry(guid: &str) -> Entry {
 
 impl Entry {
     /// Another headline.
-    pub fn title(mut self, title: &str) -> Self {
+    pub(crate) fn title(mut self, title: &str) -> Self {
         title.clone_into(&mut self.title);
         self
     }
 
     /// Another link.
-    pub fn link(mut self, link: &str) -> Self {
+    pub(crate) fn link(mut self, link: &str) -> Self {
         link.clone_into(&mut self.link);
         self
     }
 
     /// Another text.
-    pub fn text(mut self, text: &str) -> Self {
+    pub(crate) fn text(mut self, text: &str) -> Self {
         text.clone_into(&mut self.description);
         self
     }
 
     /// A date.
-    pub fn published(mut self, at: Timestamp) -> Self {
+    pub(crate) fn published(mut self, at: Timestamp) -> Self {
         self.published = Some(at);
         self
     }
 }
 
 /// An RSS document.
-pub fn rss(title: &str, entries: &[Entry]) -> String {
+pub(crate) fn rss(title: &str, entries: &[Entry]) -> String {
     let items: String = entries
         .iter()
         .map(|entry| {
@@ -386,7 +386,7 @@ pub fn rss(title: &str, entries: &[Entry]) -> String {
 }
 
 /// An RSS document with more in its channel.
-pub fn rss_with(title: &str, channel: &str, items: &str) -> String {
+pub(crate) fn rss_with(title: &str, channel: &str, items: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rss version=\"2.0\" \
          xmlns:sy=\"http://purl.org/rss/1.0/modules/syndication/\"><channel>\n\
@@ -409,7 +409,7 @@ struct Inner {
 }
 
 /// The server. It ends when this is dropped.
-pub struct Origin {
+pub(crate) struct Origin {
     address: SocketAddr,
     scheme: &'static str,
     inner: Arc<Inner>,
@@ -424,17 +424,17 @@ impl Drop for Origin {
 
 impl Origin {
     /// On 127.0.0.1.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::at("127.0.0.1").await
     }
 
     /// On another loopback address: another host.
-    pub async fn at(address: &str) -> Self {
+    pub(crate) async fn at(address: &str) -> Self {
         Self::with(address, None).await
     }
 
     /// With a certificate.
-    pub async fn tls(address: &str, config: Arc<rustls::ServerConfig>) -> Self {
+    pub(crate) async fn tls(address: &str, config: Arc<rustls::ServerConfig>) -> Self {
         Self::with(address, Some(config)).await
     }
 
@@ -496,34 +496,34 @@ impl Origin {
     }
 
     /// Requests are remembered with the time of this clock.
-    pub fn keep_time(&self, clock: Arc<dyn Clock>) {
+    pub(crate) fn keep_time(&self, clock: Arc<dyn Clock>) {
         *self.inner.clock.lock().unwrap() = clock;
     }
 
     /// The address of a path here.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// From now on this path is answered so. Paths include the query.
-    pub fn serve(&self, path: &str, reply: Reply) {
+    pub(crate) fn serve(&self, path: &str, reply: Reply) {
         self.script(path, move |_, _| reply.clone());
     }
 
     /// The first request gets the first reply, and so on; the last reply stays.
-    pub fn serve_each(&self, path: &str, replies: Vec<Reply>) {
+    pub(crate) fn serve_each(&self, path: &str, replies: Vec<Reply>) {
         self.script(path, move |_, number| {
             replies[number.min(replies.len() - 1)].clone()
         });
     }
 
     /// A feed with an ETag made of its content, and 304 for those who have it.
-    pub fn feed<const N: usize>(&self, path: &str, entries: [Entry; N]) {
+    pub(crate) fn feed<const N: usize>(&self, path: &str, entries: [Entry; N]) {
         let body = rss("Feed", &entries);
         let etag = format!("\"{:x}\"", xxhash_rust::xxh3::xxh3_64(body.as_bytes()));
         self.serve(
@@ -536,7 +536,7 @@ impl Origin {
     }
 
     /// Whatever it takes: the request, and how many came for this path before since this script was set.
-    pub fn script(
+    pub(crate) fn script(
         &self,
         path: &str,
         script: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static,
@@ -549,7 +549,7 @@ impl Origin {
     }
 
     /// What was asked of a path, in order.
-    pub fn requests(&self, path: &str) -> Vec<Asked> {
+    pub(crate) fn requests(&self, path: &str) -> Vec<Asked> {
         let asked = self.inner.asked.lock().unwrap();
         asked
             .iter()
@@ -559,33 +559,33 @@ impl Origin {
     }
 
     /// What was asked of any path, in order.
-    pub fn all_requests(&self) -> Vec<Asked> {
+    pub(crate) fn all_requests(&self) -> Vec<Asked> {
         self.inner.asked.lock().unwrap().clone()
     }
 
     /// How often a path was asked for.
-    pub fn count(&self, path: &str) -> usize {
+    pub(crate) fn count(&self, path: &str) -> usize {
         self.requests(path).len()
     }
 
     /// Waits until so many requests have come in all.
-    pub async fn asked(&self, count: usize) {
+    pub(crate) async fn asked(&self, count: usize) {
         let mut news = self.inner.news.subscribe();
         news.wait_for(|asked| *asked >= count).await.unwrap();
     }
 
     /// The most connections that were open at once.
-    pub fn most_connections(&self) -> usize {
+    pub(crate) fn most_connections(&self) -> usize {
         self.inner.most_open.load(Ordering::SeqCst)
     }
 
     /// All connections that ever were.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.inner.ever_open.load(Ordering::SeqCst)
     }
 
     /// Body bytes that were sent.
-    pub fn sent(&self) -> usize {
+    pub(crate) fn sent(&self) -> usize {
         self.inner.sent.load(Ordering::SeqCst)
     }
 }

@@ -253,11 +253,7 @@ fn a_fixed_interval_is_kept_but_hints_and_failures_stretch_it() {
         lifetime: Some((9 * U, HintFrom::Expires)),
         spoken: true,
     };
-    within(
-        wait(&step(known(), Outcome::NotModified(&said))),
-        9.0,
-        10.35,
-    );
+    within(wait(&step(known(), Outcome::Unchanged(&said))), 9.0, 10.35);
     let broken = failure("status", Some(500));
     let mut state = known();
     for _ in 0..12 {
