@@ -82,7 +82,10 @@ impl Daemon {
             &config.server,
             Arc::clone(&publisher),
             metrics.clone(),
-            Arc::clone(&clock),
+            {
+                let clock = Arc::clone(&clock);
+                Arc::new(move || clock.now())
+            },
         )
         .context("opening the addresses of [server] listen")?;
         let socket =
