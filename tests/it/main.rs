@@ -2,6 +2,8 @@
 
 mod fetch;
 mod origin;
+mod poll;
 mod samples;
 mod store_contract;
 mod tidy;
+mod town;
