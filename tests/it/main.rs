@@ -3,7 +3,4 @@
 mod fetch;
 mod origin;
 mod poll;
-mod samples;
-mod store_contract;
 mod tidy;
-mod town;

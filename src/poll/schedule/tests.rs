@@ -59,6 +59,7 @@ fn go(state: SourceState, outcome: Outcome<'_>, now: Timestamp) -> SourceState {
         outcome,
         began: now,
         now,
+        took: Duration::ZERO,
     };
     after(state, &visited, &plan(), &mut Rng::with_seed(7))
 }
@@ -157,6 +158,7 @@ fn the_first_wait_is_stretched_so_that_sources_drift_apart() {
             outcome: Outcome::Unchanged(&answer),
             began: NOW,
             now: NOW,
+            took: Duration::ZERO,
         };
         let mut state = prepare(SourceState::default(), &source(), NOW);
         state.newest = vec![NOW; 20];
@@ -240,6 +242,7 @@ fn a_fixed_interval_is_kept_but_hints_and_failures_stretch_it() {
             outcome,
             began: NOW,
             now: NOW,
+            took: Duration::ZERO,
         };
         after(state, &visited, &plan, &mut Rng::with_seed(1))
     };
