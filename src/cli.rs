@@ -202,7 +202,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     match command {
-        Command::Run(args) => run::run(&global, &args),
+        Command::Run(args) => run::run(&global, &args, out),
         Command::Check(args) => check::run(&global, &args, out),
         Command::AddFeed(args) => add_feed::run(&global, &args, out),
         Command::EditFeed(args) => edit::edit(&global, &args, out),

@@ -73,10 +73,20 @@ impl Daemon {
         let metrics = Metrics::default();
         let poller = poller(&config, &opened, &clock, &metrics)?;
         let settings = reload::publish_settings(&config, &*opened, clock.now()).await?;
-        let publisher = Arc::new(Publisher::new(Arc::clone(&opened), metrics.clone(), settings));
-        let server = serve::Server::bind(&config.server, Arc::clone(&publisher), metrics.clone())
-            .context("opening the addresses of [server] listen")?;
-        let socket = control::Server::bind(&config.control).context("opening the control socket")?;
+        let publisher = Arc::new(Publisher::new(
+            Arc::clone(&opened),
+            metrics.clone(),
+            settings,
+        ));
+        let server = serve::Server::bind(
+            &config.server,
+            Arc::clone(&publisher),
+            metrics.clone(),
+            Arc::clone(&clock),
+        )
+        .context("opening the addresses of [server] listen")?;
+        let socket =
+            control::Server::bind(&config.control).context("opening the control socket")?;
         let addresses = server.local_addrs();
         let (reloads, asked) = mpsc::channel(WAITING_RELOADS);
         let parts = Arc::new(Parts {
@@ -90,7 +100,12 @@ impl Daemon {
             reload_failed: Arc::default(),
             reloads,
         });
-        let daemon = Self { parts, stop: CancellationToken::new(), tasks: TaskTracker::new(), addresses };
+        let daemon = Self {
+            parts,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            addresses,
+        };
         daemon.set_going(server, socket, asked);
         Ok(daemon)
     }
@@ -102,9 +117,19 @@ impl Daemon {
         mut asked: mpsc::Receiver<ops::ReloadRequest>,
     ) {
         let (parts, stop) = (&self.parts, &self.stop);
-        self.tasks.spawn(server.run(stop.clone(), DRAIN));
-        self.tasks.spawn(Arc::clone(&parts.publisher).run(stop.clone()));
-        self.tasks.spawn(socket.run(stop.clone(), Arc::new(parts.context())));
+        self.tasks.spawn({
+            let stop = stop.clone();
+            async move {
+                if let Err(error) = server.run(stop.clone(), DRAIN).await {
+                    tracing::error!(%error, "nothing can be served");
+                    stop.cancel();
+                }
+            }
+        });
+        self.tasks
+            .spawn(Arc::clone(&parts.publisher).run(stop.clone()));
+        self.tasks
+            .spawn(socket.run(stop.clone(), Arc::new(parts.context())));
         self.tasks.spawn({
             let (poller, stop) = (parts.poller.clone(), stop.clone());
             async move {
@@ -151,7 +176,10 @@ impl Daemon {
     /// Returns once nothing is due, nothing is under way, and everything that is kept is published.
     pub async fn settled(&self) {
         self.parts.poller.idle().await;
-        self.parts.publisher.followed(self.parts.store.revision()).await;
+        self.parts
+            .publisher
+            .followed(self.parts.store.revision())
+            .await;
     }
 
     /// Ends it: no new visits and readers, what is under way is finished within the drain limit, the store is closed.
@@ -160,7 +188,10 @@ impl Daemon {
     /// If the store cannot be closed in order; nothing that was kept is lost even then.
     pub async fn stop(self) -> Result<(), store::Error> {
         self.stop.cancel();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(limit = ?DRAIN, "not everything ended within the drain limit");
         }
         self.parts.store.close().await
@@ -176,7 +207,6 @@ impl Parts {
             started: Some(self.clock.now()),
             reload: Some(self.reloads.clone()),
             reload_failed: Arc::clone(&self.reload_failed),
-            poller: Some(self.poller.clone()),
         }
     }
 
@@ -190,7 +220,9 @@ impl Parts {
             }
             match self.store.forget(self.clock.now()).await {
                 Ok(0) => {}
-                Ok(articles) => tracing::info!(articles, "dropped what [store] keep no longer covers"),
+                Ok(articles) => {
+                    tracing::info!(articles, "dropped what [store] keep no longer covers")
+                }
                 Err(error) => tracing::error!(%error, "what is too old could not be dropped"),
             }
         }
@@ -201,10 +233,16 @@ impl Parts {
 ///
 /// # Errors
 /// Those of [`Daemon::start`], and of the store.
-pub async fn once(load: Load, clock: Arc<dyn Clock>, stop: CancellationToken) -> anyhow::Result<Counts> {
+pub async fn once(
+    load: Load,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> anyhow::Result<Counts> {
     let config = load()?;
     let opened = store::open(config.store.clone(), true).await?;
-    let counts = poller(&config, &opened, &clock, &Metrics::default())?.once(stop).await?;
+    let counts = poller(&config, &opened, &clock, &Metrics::default())?
+        .once(stop)
+        .await?;
     opened.close().await?;
     Ok(counts)
 }
@@ -228,7 +266,11 @@ fn poller(
 }
 
 fn ingest_options(config: &Config) -> ingest::Options {
-    ingest::Options { dedup: config.dedup, label: config.label.clone(), ..ingest::Options::default() }
+    ingest::Options {
+        dedup: config.dedup,
+        label: config.label.clone(),
+        ..ingest::Options::default()
+    }
 }
 
 /// The public facts of a source, for feeds and OPML.

@@ -19,6 +19,7 @@ pub mod store;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod ingest;
 pub mod ops;
 pub mod poll;

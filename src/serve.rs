@@ -1,6 +1,27 @@
 //! Step 8. Answers requests with what `publish` made; never reads a source, never writes the store.
+//!
+//! One task accepts connections and hands them in turn to a few threads, each with a runtime of its own: a connection
+//! never changes its thread, so that answering from memory costs little more than the kernel's share. Limits stand at
+//! the door: connections, the time and size of a request's head, requests of one client.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::publish::Publisher;
+
+mod client;
+mod coding;
+mod conditional;
+mod connection;
+mod listen;
+mod route;
+mod status;
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -37,5 +58,79 @@ impl Default for Options {
             per_client: Some(600),
             trusted_proxies: Vec::new(),
         }
+    }
+}
+
+/// Why the server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken, not ours, or not allowed.
+    #[error("cannot listen on {place}: {source}")]
+    Listen {
+        /// Address, path or name.
+        place: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// systemd passed no socket of that name.
+    #[error("no socket named `{0}` was passed; the .socket unit must say FileDescriptorName={0}")]
+    NotPassed(String),
+    /// A thread could not be started.
+    #[error("cannot start a server thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A server that listens, and answers once it runs.
+pub struct Server {
+    listeners: Vec<listen::Listener>,
+    shared: Arc<route::Shared>,
+    max_connections: usize,
+}
+
+impl Server {
+    /// Opens the sockets; clients may connect from now on, and wait.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] and [`Error::NotPassed`], for the first socket that does not open.
+    pub fn bind(
+        options: &Options,
+        publisher: Arc<Publisher>,
+        metrics: Metrics,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let listeners = options
+            .listen
+            .iter()
+            .map(listen::open)
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(Self {
+            listeners,
+            shared: Arc::new(route::Shared::new(options, publisher, metrics, clock)),
+            max_connections: options.max_connections.max(1),
+        })
+    }
+
+    /// Addresses of the TCP sockets, with the ports that were taken.
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners
+            .iter()
+            .filter_map(listen::Listener::address)
+            .collect()
+    }
+
+    /// Answers until `stop`, then gives requests under way at most `drain` to end.
+    ///
+    /// # Errors
+    /// [`Error::Thread`] and [`Error::Listen`], before the first answer.
+    pub async fn run(self, stop: CancellationToken, drain: Duration) -> Result<(), Error> {
+        connection::run(
+            self.listeners,
+            self.shared,
+            self.max_connections,
+            stop,
+            drain,
+        )
+        .await
     }
 }

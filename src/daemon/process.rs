@@ -55,7 +55,9 @@ pub async fn run(load: Load, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
 
 /// Waits half of the watchdog's time, then tells systemd that the polling loop lives, if it does.
 async fn watchdog(daemon: &Daemon) {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return pending().await };
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return pending().await;
+    };
     tokio::time::sleep(limit / 2).await;
     if daemon.parts.poller.beat().elapsed() < ALIVE {
         tell(&[NotifyState::Watchdog]);

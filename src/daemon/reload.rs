@@ -30,8 +30,12 @@ impl Parts {
                 Ok(reloaded)
             }
             Err(reason) => {
-                tracing::error!(reason, "the new configuration was refused, the old one stays in force");
-                self.reload_failed.store(Some(Arc::new((self.clock.now(), reason.clone()))));
+                tracing::error!(
+                    reason,
+                    "the new configuration was refused, the old one stays in force"
+                );
+                self.reload_failed
+                    .store(Some(Arc::new((self.clock.now(), reason.clone()))));
                 self.metrics.reload_failed.set(1);
                 Err(reason)
             }
@@ -45,14 +49,22 @@ impl Parts {
             .map_err(|error| error.to_string())?
             .map_err(|errors| errors.to_string())?;
         let old = self.config.load_full();
-        let fetcher = self.poller.fetcher().renew(new.fetch.clone()).map_err(|error| error.to_string())?;
+        let fetcher = self
+            .poller
+            .fetcher()
+            .renew(new.fetch.clone())
+            .map_err(|error| error.to_string())?;
         let settings = publish_settings(&new, &*self.store, self.clock.now()).await;
         let settings = settings.map_err(|error| error.to_string())?;
         let reloaded = differences(&old, &new);
         // From here on nothing can refuse.
         let ingest = Arc::new(ingest_options(&new));
         let sources = Arc::new(new.source_map());
-        if let Err(error) = self.poller.reload(sources, new.poll, Arc::new(fetcher), ingest).await {
+        if let Err(error) = self
+            .poller
+            .reload(sources, new.poll, Arc::new(fetcher), ingest)
+            .await
+        {
             tracing::error!(%error, "the schedule does not follow the new sources yet");
         }
         if *self.publisher.settings() != settings {
@@ -80,9 +92,14 @@ pub(super) async fn publish_settings(
     };
     let fingerprint = settings.fingerprint().to_be_bytes();
     let noted = store.note(SHAPE).await?;
-    match noted.as_deref().and_then(|note| note.split_first_chunk::<8>()) {
+    match noted
+        .as_deref()
+        .and_then(|note| note.split_first_chunk::<8>())
+    {
         Some((known, since)) if *known == fingerprint => {
-            let since = <[u8; 8]>::try_from(since).map(i64::from_be_bytes).unwrap_or_default();
+            let since = <[u8; 8]>::try_from(since)
+                .map(i64::from_be_bytes)
+                .unwrap_or_default();
             settings.shaped = Timestamp::from_micros(since);
         }
         _ => {
@@ -94,8 +111,16 @@ pub(super) async fn publish_settings(
 }
 
 fn differences(old: &Config, new: &Config) -> Reloaded {
-    let before: HashMap<&SourceId, &Source> = old.sources.iter().map(|source| (&source.id, source)).collect();
-    let after: HashMap<&SourceId, &Source> = new.sources.iter().map(|source| (&source.id, source)).collect();
+    let before: HashMap<&SourceId, &Source> = old
+        .sources
+        .iter()
+        .map(|source| (&source.id, source))
+        .collect();
+    let after: HashMap<&SourceId, &Source> = new
+        .sources
+        .iter()
+        .map(|source| (&source.id, source))
+        .collect();
     let names = |ids: Vec<&SourceId>| {
         let mut names: Vec<String> = ids.into_iter().map(ToString::to_string).collect();
         names.sort();
@@ -116,11 +141,27 @@ fn differences(old: &Config, new: &Config) -> Reloaded {
         ("[log]", old.log != new.log),
     ];
     let named = |tables: &[(&str, bool)]| {
-        tables.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()
+        tables
+            .iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(name, _)| (*name).to_owned())
+            .collect()
     };
     Reloaded {
-        added: names(after.keys().filter(|id| !before.contains_key(*id)).copied().collect()),
-        removed: names(before.keys().filter(|id| !after.contains_key(*id)).copied().collect()),
+        added: names(
+            after
+                .keys()
+                .filter(|id| !before.contains_key(*id))
+                .copied()
+                .collect(),
+        ),
+        removed: names(
+            before
+                .keys()
+                .filter(|id| !after.contains_key(*id))
+                .copied()
+                .collect(),
+        ),
         changed: names(
             after
                 .iter()

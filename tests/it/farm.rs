@@ -31,7 +31,9 @@ enum Oddity {
     Huge,
 }
 
-const FORMATS: [&str; 7] = ["rss20", "rss091", "rdf10", "atom10", "atom03", "json11", "json10"];
+const FORMATS: [&str; 7] = [
+    "rss20", "rss091", "rdf10", "atom10", "atom03", "json11", "json10",
+];
 
 /// `count` feeds, the same for every call.
 pub(crate) fn sow(count: usize) -> Vec<Sown> {
@@ -50,18 +52,32 @@ fn feed(number: usize) -> Sown {
         18 if number == 18 || number == 38 => Oddity::Huge,
         _ => Oddity::None,
     };
-    let oddity = if is_json && oddity != Oddity::Huge { Oddity::None } else { oddity };
+    let oddity = if is_json && oddity != Oddity::Huge {
+        Oddity::None
+    } else {
+        oddity
+    };
     let entries = if oddity == Oddity::Huge { 2000 } else { 5 };
-    let titles: Vec<String> = (0..entries).map(|entry| title(number, entry, oddity)).collect();
+    let titles: Vec<String> = (0..entries)
+        .map(|entry| title(number, entry, oddity))
+        .collect();
     let text = match format {
         "json11" | "json10" => json(number, format, &titles),
         "atom10" | "atom03" => atom(number, format, &titles, oddity),
         _ => rss(number, format, &titles, oddity),
     };
-    let (category, tag) = if number % 2 == 0 { ("tech", "Rust") } else { ("社会新闻", "疫情") };
+    let (category, tag) = if number % 2 == 0 {
+        ("tech", "Rust")
+    } else {
+        ("社会新闻", "疫情")
+    };
     Sown {
         path: format!("/feeds/{number}.{}", if is_json { "json" } else { "xml" }),
-        content_type: if is_json { "application/feed+json" } else { "application/xml" },
+        content_type: if is_json {
+            "application/feed+json"
+        } else {
+            "application/xml"
+        },
         body: damage(text, oddity),
         titles,
         category,
@@ -79,7 +95,11 @@ fn title(number: usize, entry: usize, oddity: Oddity) -> String {
 }
 
 fn written(title: &str, oddity: Oddity) -> String {
-    if oddity == Oddity::BareAmpersand { title.to_owned() } else { title.replace('&', "&amp;") }
+    if oddity == Oddity::BareAmpersand {
+        title.to_owned()
+    } else {
+        title.replace('&', "&amp;")
+    }
 }
 
 fn declaration(oddity: Oddity) -> &'static str {
@@ -94,7 +114,12 @@ fn link(number: usize, entry: usize) -> String {
 }
 
 fn date(entry: usize) -> String {
-    format!("2026-01-{:02}T{:02}:{:02}:00", 1 + entry / 1440 % 28, entry / 60 % 24, entry % 60)
+    format!(
+        "2026-01-{:02}T{:02}:{:02}:00",
+        1 + entry / 1440 % 28,
+        entry / 60 % 24,
+        entry % 60
+    )
 }
 
 fn rss(number: usize, format: &str, titles: &[String], oddity: Oddity) -> String {
@@ -111,7 +136,10 @@ fn rss(number: usize, format: &str, titles: &[String], oddity: Oddity) -> String
     if is_rdf {
         let _ = write!(out, "<channel rdf:about=\"https://site{number}.example/\">");
     }
-    let _ = write!(out, "<title>Site {number}</title><link>https://site{number}.example/</link><description>d</description>");
+    let _ = write!(
+        out,
+        "<title>Site {number}</title><link>https://site{number}.example/</link><description>d</description>"
+    );
     if is_rdf {
         out.push_str("</channel>");
     }
@@ -123,7 +151,10 @@ fn rss(number: usize, format: &str, titles: &[String], oddity: Oddity) -> String
                 out,
                 "<item rdf:about=\"{link}\"><title>{title}</title><link>{link}</link><dc:date>{date}Z</dc:date></item>\n"
             ),
-            "rss091" => write!(out, "<item><title>{title}</title><link>{link}</link><description>text</description></item>\n"),
+            "rss091" => write!(
+                out,
+                "<item><title>{title}</title><link>{link}</link><description>text</description></item>\n"
+            ),
             _ => write!(
                 out,
                 "<item><title>{title}</title><link>{link}</link><guid>{link}</guid><pubDate>{date}Z</pubDate>\
@@ -131,7 +162,11 @@ fn rss(number: usize, format: &str, titles: &[String], oddity: Oddity) -> String
             ),
         };
     }
-    out.push_str(if is_rdf { "</rdf:RDF>" } else { "</channel></rss>" });
+    out.push_str(if is_rdf {
+        "</rdf:RDF>"
+    } else {
+        "</channel></rss>"
+    });
     out
 }
 
@@ -143,11 +178,18 @@ fn atom(number: usize, format: &str, titles: &[String], oddity: Oddity) -> Strin
     } else {
         "<feed xmlns=\"http://www.w3.org/2005/Atom\">"
     });
-    let _ = write!(out, "<title>Site {number}</title><id>urn:site:{number}</id>");
+    let _ = write!(
+        out,
+        "<title>Site {number}</title><id>urn:site:{number}</id>"
+    );
     for (entry, title) in titles.iter().enumerate() {
         let (link, date) = (link(number, entry), date(entry));
         let title = written(title, oddity);
-        let (published, updated) = if is_old { ("issued", "modified") } else { ("published", "updated") };
+        let (published, updated) = if is_old {
+            ("issued", "modified")
+        } else {
+            ("published", "updated")
+        };
         let _ = write!(
             out,
             "<entry><title>{title}</title><id>urn:site:{number}:{entry}</id><link rel=\"alternate\" href=\"{link}\"/>\
@@ -185,7 +227,9 @@ fn damage(text: String, oddity: Oddity) -> Vec<u8> {
     match oddity {
         Oddity::Gbk => encoding_rs::GBK.encode(&text).0.into_owned(),
         Oddity::WrongLabel => encoding_rs::WINDOWS_1252.encode(&text).0.into_owned(),
-        Oddity::PhpWarning => format!("<br />\n<b>Warning</b>: something on line <b>3</b><br />\n{text}").into_bytes(),
+        Oddity::PhpWarning => {
+            format!("<br />\n<b>Warning</b>: something on line <b>3</b><br />\n{text}").into_bytes()
+        }
         Oddity::CutOff => text[..text.trim_end().len() - 12].as_bytes().to_vec(),
         Oddity::None | Oddity::BareAmpersand | Oddity::Huge => text.into_bytes(),
     }

@@ -23,7 +23,11 @@ fn serve(origin: &Origin, feeds: &[Sown]) {
     }
     origin.serve("/dead/404", Reply::status(404));
     origin.serve("/dead/500", Reply::status(500));
-    origin.serve("/dead/page", Reply::ok("<!DOCTYPE html><title>Closed</title><p>Nothing here").header("Content-Type", "text/html"));
+    origin.serve(
+        "/dead/page",
+        Reply::ok("<!DOCTYPE html><title>Closed</title><p>Nothing here")
+            .header("Content-Type", "text/html"),
+    );
     origin.serve("/dead/stalled", Reply::ok("<rss><channel>").stall_after(5));
     origin.serve("/dead/empty", Reply::ok(""));
 }
@@ -43,15 +47,24 @@ fn feeds_toml(dir: &Path, port: u16, origin: &Origin, feeds: &[Sown]) {
         ));
     }
     for dead in ["404", "500", "page", "stalled", "empty"] {
-        text.push_str(&format!("[[feed]]\nid = \"dead-{dead}\"\nurl = \"{}\"\n", origin.url(&format!("/dead/{dead}"))));
+        text.push_str(&format!(
+            "[[feed]]\nid = \"dead-{dead}\"\nurl = \"{}\"\n",
+            origin.url(&format!("/dead/{dead}"))
+        ));
     }
     text.push_str("[[feed]]\nid = \"dead-refused\"\nurl = \"http://127.0.0.1:9/feed\"\n");
     std::fs::write(dir.join("feeds.toml"), text).unwrap();
 }
 
 fn read(body: &[u8]) -> Feed {
-    let document = Document { body: body.to_vec().into(), url: None, content_type: None };
-    parse::parse(&document, &parse::Options::default()).unwrap().feed
+    let document = Document {
+        body: body.to_vec().into(),
+        url: None,
+        content_type: None,
+    };
+    parse::parse(&document, &parse::Options::default())
+        .unwrap()
+        .feed
 }
 
 /// Every headline of a list, page after page, with how often it stands there.
@@ -65,16 +78,23 @@ async fn headlines(program: &Program, path: &str) -> BTreeMap<String, usize> {
         for entry in &feed.entries {
             *found.entry(entry.title_text().to_owned()).or_default() += 1;
         }
-        next = feed.links.iter().find(|link| link.rel == "next").map(|link| {
-            let url = reqwest::Url::parse(&link.href).unwrap();
-            format!("{}?{}", url.path(), url.query().unwrap_or_default())
-        });
+        next = feed
+            .links
+            .iter()
+            .find(|link| link.rel == "next")
+            .map(|link| {
+                let url = reqwest::Url::parse(&link.href).unwrap();
+                format!("{}?{}", url.path(), url.query().unwrap_or_default())
+            });
     }
     found
 }
 
 fn expected(feeds: &[Sown]) -> BTreeSet<String> {
-    feeds.iter().flat_map(|feed| feed.titles.iter().cloned()).collect()
+    feeds
+        .iter()
+        .flat_map(|feed| feed.titles.iter().cloned())
+        .collect()
 }
 
 async fn all_there(program: &Program, feeds: &[Sown]) {
@@ -89,8 +109,17 @@ async fn all_there(program: &Program, feeds: &[Sown]) {
         .await;
     assert!(wanted.contains(&last));
     let found = headlines(program, "/all.atom?n=500").await;
-    let missing: Vec<_> = wanted.iter().filter(|title| !found.contains_key(*title)).collect();
-    assert!(missing.is_empty(), "{} of {} are missing: {:?}", missing.len(), wanted.len(), &missing[..missing.len().min(10)]);
+    let missing: Vec<_> = wanted
+        .iter()
+        .filter(|title| !found.contains_key(*title))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "{} of {} are missing: {:?}",
+        missing.len(),
+        wanted.len(),
+        &missing[..missing.len().min(10)]
+    );
     let doubled: Vec<_> = found.iter().filter(|(_, count)| **count > 1).collect();
     assert!(doubled.is_empty(), "more than once: {doubled:?}");
     assert_eq!(found.len(), wanted.len(), "nothing else is there");
@@ -113,7 +142,14 @@ async fn two_hundred_feeds_are_published_once_each_and_survive_a_kill() {
     let program = Program::start(dir.path(), port).await;
     all_there(&program, &feeds).await;
 
-    for list in ["all", "categories/tech", "categories/社会新闻", "tags/Rust", "tags/疫情", "sources/feed-3"] {
+    for list in [
+        "all",
+        "categories/tech",
+        "categories/社会新闻",
+        "tags/Rust",
+        "tags/疫情",
+        "sources/feed-3",
+    ] {
         for format in ["rss", "atom", "json"] {
             let (status, body) = program.get(&format!("/{list}.{format}")).await;
             assert_eq!(status, 200, "/{list}.{format}");
@@ -125,18 +161,35 @@ async fn two_hundred_feeds_are_published_once_each_and_survive_a_kill() {
     let failing = program::output(dir.path(), &["status", "--failing"]);
     let words = String::from_utf8_lossy(&failing.stdout).into_owned();
     assert_eq!(failing.status.code(), Some(4), "{words}");
-    for dead in ["dead-404", "dead-500", "dead-page", "dead-stalled", "dead-empty", "dead-refused"] {
+    for dead in [
+        "dead-404",
+        "dead-500",
+        "dead-page",
+        "dead-stalled",
+        "dead-empty",
+        "dead-refused",
+    ] {
         assert!(words.contains(dead), "{dead} is not told of in:\n{words}");
     }
 
     // A second round costs only 304s.
     let before: usize = feeds.iter().map(|feed| origin.count(&feed.path)).sum();
     let fetched = program::output(dir.path(), &["fetch", "--wait"]);
-    assert!(fetched.status.code().is_some_and(|code| code == 0 || code == 4), "{fetched:?}");
+    assert!(
+        fetched
+            .status
+            .code()
+            .is_some_and(|code| code == 0 || code == 4),
+        "{fetched:?}"
+    );
     for feed in &feeds {
         let requests = origin.requests(&feed.path);
         let last = requests.last().unwrap();
-        assert!(last.is_conditional(), "{} was asked for without validators", feed.path);
+        assert!(
+            last.is_conditional(),
+            "{} was asked for without validators",
+            feed.path
+        );
     }
     let after: usize = feeds.iter().map(|feed| origin.count(&feed.path)).sum();
     assert_eq!(after - before, feeds.len());

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggd::clock::Clock;
 use aggd::fetch::{self, Fetcher, HostLimits};
 use aggd::ingest;
 use aggd::metrics::Metrics;
@@ -16,41 +15,13 @@ use aggd::poll::{Options, Polled, Poller};
 use aggd::store::Store;
 use aggd::store::memory::Memory;
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::origin::{Asked, Entry, Origin, Reply, entry, rss, rss_with};
+use crate::town::{NOON, Winder};
 
-/// A Sunday.
-const NOON: Timestamp = Timestamp::from_secs(1_772_366_400);
 const U: Duration = Duration::from_secs(1000);
-
-/// A clock that goes only when told to.
-struct Winder(watch::Sender<Timestamp>);
-
-impl Winder {
-    fn at(time: Timestamp) -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(time)))
-    }
-
-    fn advance(&self, by: Duration) {
-        self.0.send_modify(|time| *time = *time + by);
-    }
-}
-
-#[async_trait]
-impl Clock for Winder {
-    fn now(&self) -> Timestamp {
-        *self.0.borrow()
-    }
-
-    async fn sleep_until(&self, until: Timestamp) {
-        let mut time = self.0.subscribe();
-        let _ = time.wait_for(|now| *now >= until).await;
-    }
-}
 
 fn units(count: u32) -> Duration {
     U * count

@@ -14,7 +14,12 @@ pub(crate) struct Program {
 /// `aggd` with arguments, in a directory, far from the settings of whoever runs the tests.
 pub(crate) fn aggd(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aggd"));
-    command.args(args).current_dir(dir).env_clear().env("HOME", dir).env("XDG_RUNTIME_DIR", dir);
+    command
+        .args(args)
+        .current_dir(dir)
+        .env_clear()
+        .env("HOME", dir)
+        .env("XDG_RUNTIME_DIR", dir);
     command
 }
 
@@ -26,10 +31,27 @@ pub(crate) fn output(dir: &Path, args: &[&str]) -> Output {
 impl Program {
     /// Starts it on the feeds.toml in this directory and waits until it serves.
     pub(crate) async fn start(dir: &Path, port: u16) -> Self {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("aggd.log")).unwrap();
-        let child = aggd(dir, &["run"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let program = Self { child, dir: dir.to_owned(), port };
-        program.until("it serves", async || program.try_get("/healthz").await.is_some()).await;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(dir.join("aggd.log"))
+            .unwrap();
+        let child = aggd(dir, &["run"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let program = Self {
+            child,
+            dir: dir.to_owned(),
+            port,
+        };
+        program
+            .until("it serves", async || {
+                program.try_get("/healthz").await.is_some()
+            })
+            .await;
         program
     }
 
@@ -42,20 +64,26 @@ impl Program {
     }
 
     async fn try_get(&self, path: &str) -> Option<(u16, Vec<u8>)> {
-        let response = reqwest::Client::builder().no_proxy().build().unwrap().get(self.url(path)).send().await.ok()?;
+        let response = crate::web::client().get(self.url(path)).send().await.ok()?;
         let status = response.status().as_u16();
         Some((status, response.bytes().await.ok()?.to_vec()))
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Vec<u8>) {
-        self.try_get(path).await.unwrap_or_else(|| panic!("no answer to {path}; {}", self.log()))
+        self.try_get(path)
+            .await
+            .unwrap_or_else(|| panic!("no answer to {path}; {}", self.log()))
     }
 
     /// Asks again and again, for a minute at most, until something holds. The program has a clock of its own.
     pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let begin = Instant::now();
         while !holds().await {
-            assert!(begin.elapsed() < Duration::from_secs(60), "not within a minute: {what}; {}", self.log());
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "not within a minute: {what}; {}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -63,7 +91,9 @@ impl Program {
     pub(crate) fn log(&self) -> String {
         let log = std::fs::read_to_string(self.dir.join("aggd.log")).unwrap_or_default();
         let from = log.len().saturating_sub(4000);
-        let from = (from..log.len()).find(|&at| log.is_char_boundary(at)).unwrap_or(0);
+        let from = (from..log.len())
+            .find(|&at| log.is_char_boundary(at))
+            .unwrap_or(0);
         format!("the log ends:\n{}", &log[from..])
     }
 
@@ -81,7 +111,13 @@ impl Program {
 
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
 
@@ -95,5 +131,9 @@ impl Drop for Program {
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

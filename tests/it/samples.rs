@@ -238,6 +238,7 @@ pub fn sighting(at: &str, guid: &str) -> Sighting {
         title: format!("Title of {guid}"),
         source_title: format!("The {at}"),
         category: None,
+        ..Sighting::default()
     }
 }
 

@@ -54,7 +54,9 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -69,15 +71,25 @@ impl Answer {
             content_type: Some(self.header("content-type").to_owned()),
         };
         let parsed = parse::parse(&document, &parse::Options::default());
-        parsed.unwrap_or_else(|error| panic!("{error} in {} {}", self.status, self.text())).feed
+        parsed
+            .unwrap_or_else(|error| panic!("{error} in {} {}", self.status, self.text()))
+            .feed
     }
 
     pub(crate) fn titles(&self) -> Vec<String> {
-        self.feed().entries.iter().map(|entry| entry.title_text().to_owned()).collect()
+        self.feed()
+            .entries
+            .iter()
+            .map(|entry| entry.title_text().to_owned())
+            .collect()
     }
 
     pub(crate) fn links(&self) -> Vec<String> {
-        self.feed().entries.iter().filter_map(|entry| entry.url.clone()).collect()
+        self.feed()
+            .entries
+            .iter()
+            .filter_map(|entry| entry.url.clone())
+            .collect()
     }
 }
 
@@ -101,7 +113,12 @@ impl Town {
         std::fs::write(dir.path().join("feeds.toml"), feeds_toml(&dir, lines)).unwrap();
         let path = dir.path().join("feeds.toml");
         let daemon = Daemon::start(loader(path), clock.clone()).await.unwrap();
-        let town = Self { dir, clock, daemon, client: reqwest::Client::builder().no_proxy().build().unwrap() };
+        let town = Self {
+            dir,
+            clock,
+            daemon,
+            client: crate::web::client(),
+        };
         town.quiet().await;
         town
     }
@@ -144,7 +161,11 @@ impl Town {
 
     /// Writes another feeds.toml and asks for a reload.
     pub(crate) async fn reload(&self, lines: &str) -> Result<aggd::ops::Reloaded, String> {
-        std::fs::write(self.dir.path().join("feeds.toml"), feeds_toml(&self.dir, lines)).unwrap();
+        std::fs::write(
+            self.dir.path().join("feeds.toml"),
+            feeds_toml(&self.dir, lines),
+        )
+        .unwrap();
         let answer = self.daemon.reload().await;
         self.quiet().await;
         answer
@@ -152,7 +173,9 @@ impl Town {
 
     /// Ends this aggd and starts another one on the same store, later by `pause`.
     pub(crate) async fn restart(self, lines: &str, pause: Duration) -> Self {
-        let Self { dir, clock, daemon, .. } = self;
+        let Self {
+            dir, clock, daemon, ..
+        } = self;
         daemon.stop().await.unwrap();
         clock.advance(pause);
         Self::found(dir, lines, clock).await

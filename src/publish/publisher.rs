@@ -1,0 +1,575 @@
+//! The publisher: answers requests from what is rendered, renders what is not, and follows the store's change log so
+//! that what readers ask for is ready before they ask.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use unicode_normalization::UnicodeNormalization;
+
+use super::address::{Format, List, Request, Route};
+use super::cache::{Cache, Depends, Dirty, Slot};
+use super::document::{Coding, Document};
+use super::item::Names;
+use super::render::{self, Gathered};
+use super::{Error, Settings};
+use crate::metrics::Metrics;
+use crate::model::article::{ArticleId, Revision};
+use crate::model::label::Scope;
+use crate::model::source::{SourceId, SourceState};
+use crate::model::time::Timestamp;
+use crate::store::{Stats, Store};
+use crate::text;
+
+/// Changes are gathered for so long before they are rendered: a poll commits in bursts.
+const GATHER: Duration = Duration::from_millis(150);
+/// The index of sources is rendered again after this time at the latest.
+const STATES: Duration = Duration::from_secs(10);
+/// Commits read from the change log at once.
+const COMMITS: usize = 512;
+/// A delta over more commits than this is not worth its search.
+const DELTA_COMMITS: usize = 8192;
+
+/// What a request leads to.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// A document.
+    Document(Arc<Document>),
+    /// Another address, for good.
+    Moved(String),
+}
+
+/// Figures for `/metrics`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Figures {
+    /// The store's.
+    pub store: Stats,
+    /// Bytes of rendered documents in memory.
+    pub cache_bytes: usize,
+    /// When the next source is due; in the past if it is overdue.
+    pub next_due: Option<Timestamp>,
+    /// The newest revision that the documents follow.
+    pub followed: Revision,
+}
+
+/// Renders and remembers. One for the whole daemon.
+pub struct Publisher {
+    store: Arc<dyn Store>,
+    metrics: Metrics,
+    settings: ArcSwap<Settings>,
+    names: ArcSwap<(Revision, Names)>,
+    cache: Cache,
+    /// Renderings at once: as many as there are cores.
+    renders: Semaphore,
+    followed: watch::Sender<Revision>,
+}
+
+impl Publisher {
+    /// A publisher with nothing rendered yet. [`Publisher::run`] must run for documents to follow the store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, metrics: Metrics, settings: Settings) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            cache: Cache::new(settings.options.cache),
+            followed: watch::Sender::new(store.revision()),
+            store,
+            metrics,
+            settings: ArcSwap::from_pointee(settings),
+            names: ArcSwap::from_pointee((Revision::default(), Names::default())),
+            renders: Semaphore::new(cores),
+        }
+    }
+
+    /// Takes new settings; everything is rendered again when it is next asked for.
+    pub fn reload(&self, settings: Settings) {
+        let capacity = settings.options.cache;
+        self.settings.store(Arc::new(settings));
+        self.cache.reset(capacity);
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// The document at this address (path and query, without leading slash, as [`Request::asked`] spells it) if it is
+    /// rendered. Private addresses never are found here: their secrets are compared first.
+    #[must_use]
+    pub fn cached(&self, asked: &str) -> Option<Arc<Document>> {
+        if asked.starts_with("p/") {
+            return None;
+        }
+        self.cache.hot(asked)
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Gone`] or [`Error::BadRequest`] with a sentence for whoever asked; the others are
+    /// ours.
+    pub async fn get(&self, request: &Request) -> Result<Answer, Error> {
+        let settings = self.settings.load_full();
+        if let Some(moved) = self.moved(&settings, request).await? {
+            return Ok(Answer::Moved(format!(
+                "{}{moved}",
+                settings.site.public_url
+            )));
+        }
+        allowed(&settings, request)?;
+        let slot = self.cache.slot(request, depends(&settings, request));
+        let document = self.fill(&slot).await.inspect_err(|_| {
+            self.cache.remove(&request.asked);
+        })?;
+        Ok(document)
+    }
+
+    /// Makes a coding of a document, away from the threads that answer.
+    pub async fn encode(
+        &self,
+        request: &Request,
+        document: Arc<Document>,
+        coding: Coding,
+    ) -> Arc<Document> {
+        // The semaphore is never closed.
+        let _permit = self.renders.acquire().await;
+        let work = Arc::clone(&document);
+        let made = tokio::task::spawn_blocking(move || {
+            let _ = work.variant(coding);
+        });
+        // A panic would show itself again when the variant is read.
+        let _ = made.await;
+        if let Some(slot) = self.cache.find(&request.asked)
+            && slot
+                .document()
+                .is_some_and(|current| Arc::ptr_eq(&current, &document))
+        {
+            self.cache.weigh(&slot, &document);
+        }
+        document
+    }
+
+    /// Only what changed since the reader's copy, for one of whose validators (as in `If-None-Match`) we remember the
+    /// time; `None` if the whole document must be sent.
+    ///
+    /// # Errors
+    /// As [`Publisher::get`].
+    pub async fn delta(
+        &self,
+        request: &Request,
+        whole: &Arc<Document>,
+        etags: &[&[u8]],
+    ) -> Result<Option<Arc<Document>>, Error> {
+        let (Some(slot), Route::Feed(_, None, _)) =
+            (self.cache.find(&request.asked), &request.route)
+        else {
+            return Ok(None);
+        };
+        let Some(from) = slot.revision_of(etags) else {
+            return Ok(None);
+        };
+        if let Some(delta) = whole.known_delta(from) {
+            return Ok(Some(delta));
+        }
+        let Depends::Scope(scope) = &slot.depends else {
+            return Ok(None);
+        };
+        let Some(changed) = self.changed_since(from, scope).await? else {
+            return Ok(None);
+        };
+        let settings = self.settings.load_full();
+        let gathered = self.gather(&settings, request).await?;
+        let wanted: HashSet<ArticleId> = whole
+            .shown
+            .iter()
+            .filter(|id| changed.contains(id))
+            .copied()
+            .collect();
+        let here = |id: &ArticleId| gathered.shows(*id);
+        if !wanted.iter().all(here) {
+            // The list moved on while we looked.
+            return Ok(None);
+        }
+        let whole_then = Arc::clone(whole);
+        let asked = request.clone();
+        let delta = self
+            .work(move || {
+                let body = render::part(&settings, &asked, &gathered, &wanted)?;
+                Ok::<_, Error>(Arc::new(Document::delta(&whole_then, body)))
+            })
+            .await?;
+        whole.keep_delta(from, &delta);
+        Ok(Some(delta))
+    }
+
+    /// Follows the change log until `stop`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut after = *self.followed.borrow();
+        let mut states = tokio::time::interval(STATES);
+        states.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.store.changed(after) => {}
+                _ = states.tick() => {
+                    self.cache.drop_states();
+                    continue;
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(GATHER) => {}
+            }
+            match self.follow(after).await {
+                Ok(now) => after = now,
+                Err(error) => {
+                    tracing::warn!(%error, "the published feeds cannot follow the store");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    /// Returns once every document shows at least this revision.
+    pub async fn followed(&self, revision: Revision) {
+        let mut followed = self.followed.subscribe();
+        // The sender lives as long as we do.
+        let _ = followed.wait_for(|now| *now >= revision).await;
+    }
+
+    /// Figures for `/metrics`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn figures(&self) -> Result<Figures, Error> {
+        Ok(Figures {
+            store: self.store.stats().await?,
+            cache_bytes: self.cache.bytes(),
+            next_due: self.store.next_due().await?,
+            followed: *self.followed.borrow(),
+        })
+    }
+
+    /// The state of each public source of the configuration, in order of id.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn states(&self) -> Result<Vec<(SourceId, SourceState)>, Error> {
+        let settings = self.settings.load_full();
+        render::states(&*self.store, &settings).await
+    }
+
+    /// True if the store answers.
+    pub async fn is_ready(&self) -> bool {
+        self.store.stats().await.is_ok()
+    }
+
+    /// Addresses of all that is public: the three feeds of each list, and OPML; labels with at least `publish_min`
+    /// articles.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn addresses(&self) -> Result<Vec<String>, Error> {
+        let settings = self.settings.load_full();
+        let lists = render::lists(&*self.store, &settings).await?;
+        let feeds = lists.iter().flat_map(|(list, _)| {
+            Format::ALL.map(|format| format!("/{}.{}", list.stem(), format.ending()))
+        });
+        Ok(feeds
+            .chain(["/opml".to_owned(), "/opml/own".to_owned()])
+            .collect())
+    }
+
+    /// Another address for the same thing, relative to `public_url`.
+    async fn moved(&self, settings: &Settings, request: &Request) -> Result<Option<String>, Error> {
+        let list = match &request.route {
+            Route::Moved(to) => return Ok(Some(to.clone())),
+            Route::Feed(list @ (List::Tag(_) | List::Category(_)), ..)
+            | Route::Page(list @ (List::Tag(_) | List::Category(_))) => list,
+            _ => return Ok(None),
+        };
+        let mut names = self.names.load_full();
+        if !knows(settings, &names.1, list) && names.0 != self.store.revision() {
+            names = self.learn().await?;
+        }
+        Ok(respelt(settings, &names.1, request))
+    }
+
+    /// Reads the spelling of labels from the store.
+    async fn learn(&self) -> Result<Arc<(Revision, Names)>, Error> {
+        let as_of = self.store.revision();
+        let tags = self.store.tags().await?;
+        let categories = self.store.categories().await?;
+        let names = Names {
+            tags: tags
+                .into_iter()
+                .map(|label| (label.key, label.name))
+                .collect(),
+            categories: categories
+                .into_iter()
+                .map(|label| (label.key, label.name))
+                .collect(),
+        };
+        let names = Arc::new((as_of, names));
+        self.names.store(Arc::clone(&names));
+        Ok(names)
+    }
+
+    /// The slot's document, rendered once for all who wait for it.
+    async fn fill(&self, slot: &Arc<Slot>) -> Result<Answer, Error> {
+        if let Some(document) = slot.document() {
+            return Ok(Answer::Document(document));
+        }
+        let _flight = slot.flight.lock().await;
+        if let Some(document) = slot.document() {
+            return Ok(Answer::Document(document));
+        }
+        self.draw(slot, false).await
+    }
+
+    /// Renders a slot's document anew and puts it in its place. With `complete`, in every coding.
+    async fn draw(&self, slot: &Arc<Slot>, complete: bool) -> Result<Answer, Error> {
+        loop {
+            let settings = self.settings.load_full();
+            let gathered = self.gather(&settings, &slot.request).await?;
+            if let Some(to) = gathered.moved() {
+                return Ok(Answer::Moved(format!("{}{to}", settings.site.public_url)));
+            }
+            let request = slot.request.clone();
+            let used = Arc::clone(&settings);
+            let seconds = self.metrics.render_seconds.clone();
+            let document = self
+                .work(move || {
+                    let started = std::time::Instant::now();
+                    let document = render::document(&used, &request, &gathered)?;
+                    if complete {
+                        document.complete();
+                    }
+                    seconds.observe(started.elapsed().as_secs_f64());
+                    Ok::<_, Error>(Arc::new(document))
+                })
+                .await?;
+            let outdated = slot.is_dirty(document.as_of)
+                || !Arc::ptr_eq(&settings, &self.settings.load_full());
+            if outdated {
+                continue;
+            }
+            self.cache.put(slot, &document);
+            return Ok(Answer::Document(document));
+        }
+    }
+
+    async fn gather(&self, settings: &Arc<Settings>, request: &Request) -> Result<Gathered, Error> {
+        let names = self.names.load_full();
+        let names = if names.0 == Revision::default() {
+            self.learn().await?
+        } else {
+            names
+        };
+        render::gather(&*self.store, settings, &names, request).await
+    }
+
+    /// Runs a rendering on a thread that may block, as many at once as there are cores.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        // The semaphore is never closed.
+        let _permit = self.renders.acquire().await;
+        tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|failure| {
+                Err(Error::Render {
+                    format: "requested",
+                    reason: failure.to_string(),
+                })
+            })
+    }
+
+    /// The articles of a list that changed after `from`; `None` if that is too long ago to know.
+    async fn changed_since(
+        &self,
+        from: Revision,
+        scope: &Scope,
+    ) -> Result<Option<HashSet<ArticleId>>, Error> {
+        let mut changed = HashSet::new();
+        let mut after = from;
+        let mut read = 0;
+        loop {
+            let commits = self.store.changes(after, COMMITS).await?;
+            let Some(last) = commits.last() else {
+                return Ok(Some(changed));
+            };
+            after = last.revision;
+            read += commits.len();
+            if read > DELTA_COMMITS || commits.iter().any(|commit| commit.reset) {
+                return Ok(None);
+            }
+            let concerned = commits
+                .iter()
+                .flat_map(|commit| &commit.changes)
+                .filter(|(_, scopes)| scopes.contains(scope));
+            changed.extend(concerned.map(|(id, _)| *id));
+        }
+    }
+
+    /// Brings the documents up to the newest revision.
+    async fn follow(self: &Arc<Self>, mut after: Revision) -> Result<Revision, Error> {
+        let mut dirty = Dirty::default();
+        loop {
+            let commits = self.store.changes(after, COMMITS).await?;
+            let Some(last) = commits.last() else { break };
+            after = last.revision;
+            for commit in commits {
+                dirty.all |= commit.reset;
+                for (id, scopes) in commit.changes {
+                    dirty.articles.insert(id);
+                    dirty.scopes.extend(scopes);
+                }
+            }
+        }
+        let names = self.names.load_full();
+        let news = |scope: &Scope| match scope {
+            Scope::Tag(key) => !names.1.tags.contains_key(key),
+            Scope::Category(key) => !names.1.categories.contains_key(key),
+            _ => false,
+        };
+        if dirty.all || dirty.scopes.iter().any(news) {
+            let names = self.learn().await?;
+            let settings = self.settings.load_full();
+            self.cache
+                .retain(|request| respelt(&settings, &names.1, request).is_none());
+        }
+        self.refresh(self.cache.invalidate(&dirty, after)).await;
+        self.followed.send_replace(after);
+        Ok(after)
+    }
+
+    /// Renders again what readers ask for, the most wanted first.
+    async fn refresh(self: &Arc<Self>, slots: Vec<Arc<Slot>>) {
+        let width = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut running = JoinSet::new();
+        for slot in slots {
+            if running.len() >= width {
+                running.join_next().await;
+            }
+            let me = Arc::clone(self);
+            running.spawn(async move { me.redraw(&slot).await });
+        }
+        running.join_all().await;
+    }
+
+    async fn redraw(&self, slot: &Arc<Slot>) {
+        let _flight = slot.flight.lock().await;
+        if let Err(error) = self.draw(slot, true).await {
+            tracing::debug!(address = %slot.request.asked, %error, "dropped a document");
+            self.cache.remove(&slot.request.asked);
+        }
+    }
+}
+
+/// The bytes of a list without a daemon: what a reader of this address would get, in no coding.
+///
+/// # Errors
+/// As [`Publisher::get`]; [`Error::NotFound`] also for an address that only leads to another one.
+pub async fn preview(
+    store: Arc<dyn Store>,
+    settings: Settings,
+    target: &str,
+) -> Result<Vec<u8>, Error> {
+    let publisher = Publisher::new(store, Metrics::default(), settings);
+    let mut request = Request::parse(target)?;
+    // A label in another spelling leads to the one that counts.
+    for _ in 0..3 {
+        match publisher.get(&request).await? {
+            Answer::Document(document) => return Ok(document.plain().to_vec()),
+            Answer::Moved(to) => {
+                let base = publisher.settings().site.public_url.to_string();
+                let path = to.strip_prefix(&base).unwrap_or_default();
+                request = Request::parse(&format!("/{path}"))?;
+            }
+        }
+    }
+    Err(Error::NotFound(
+        "This address leads in a circle.".to_owned(),
+    ))
+}
+
+/// Who may read it: private sources only through an output that has a token.
+fn allowed(settings: &Settings, request: &Request) -> Result<(), Error> {
+    let nothing = || Error::NotFound("There is nothing at this address.".to_owned());
+    let Some(list) = request.list() else {
+        return Ok(());
+    };
+    match (list, &request.token) {
+        (List::Output(id), Some(secret)) => {
+            let hash: [u8; 32] = Sha256::digest(secret).into();
+            let output = settings.output(id).ok_or_else(nothing)?;
+            let opens = output
+                .tokens
+                .iter()
+                .fold(false, |opens, token| opens | token.opens_for(&hash));
+            opens.then_some(()).ok_or_else(nothing)
+        }
+        (List::Output(id), None) => match settings.output(id) {
+            Some(output) if output.tokens.is_empty() => Ok(()),
+            _ => Err(Error::NotFound(format!("There is no output `{id}`."))),
+        },
+        (List::Source(id), _) if settings.source(id).is_some_and(|facts| facts.private) => {
+            Err(Error::NotFound(format!("There is no source `{id}`.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn depends(settings: &Settings, request: &Request) -> Depends {
+    match &request.route {
+        Route::Feed(list, ..) | Route::Page(list) => Depends::Scope(render::scope(settings, list)),
+        Route::Article(id) => Depends::Article(*id),
+        Route::Tags | Route::Categories | Route::OwnOpml | Route::Moved(_) => Depends::Everything,
+        Route::Sources | Route::Opml => Depends::Sources,
+    }
+}
+
+fn knows(settings: &Settings, names: &Names, list: &List) -> bool {
+    match list {
+        List::Tag(name) => names.tags.contains_key(&settings.tag_key(name)),
+        List::Category(name) => names.categories.contains_key(&text::key(name)),
+        _ => true,
+    }
+}
+
+/// The address in the right spelling of its label, if it is another; query and all the rest stay.
+fn respelt(settings: &Settings, names: &Names, request: &Request) -> Option<String> {
+    let list = request.list()?;
+    let right = match list {
+        List::Tag(name) => {
+            let right: String = names
+                .tag(settings, &settings.tag_key(name))?
+                .nfc()
+                .collect();
+            (right != *name).then_some(List::Tag(right))?
+        }
+        List::Category(name) => {
+            let right: String = names.category(settings, &text::key(name))?.nfc().collect();
+            (right != *name).then_some(List::Category(right))?
+        }
+        _ => return None,
+    };
+    let mut to = format!("{}{}", request.prefix(), right.stem());
+    if let Route::Feed(_, month, format) = &request.route {
+        if let Some(month) = month {
+            to = format!("{to}/{}", super::address::month_name(*month));
+        }
+        to = format!("{to}.{}", format.ending());
+    }
+    if let Some((_, query)) = request.asked.split_once('?') {
+        to = format!("{to}?{query}");
+    }
+    Some(to)
+}

@@ -1,0 +1,556 @@
+//! Connections: accepted by one task, served by a few threads, watched by a third party that ends those who only hold
+//! a place.
+//!
+//! A slow client ("slow loris") never completes its first request. It is ended after [`HEAD`], and earlier if its place
+//! is needed: when all are taken, the connection goes that waited longest without having asked for anything.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Error;
+use super::client::Peer;
+use super::listen::Listener;
+use super::route::{Shared, answer};
+
+/// A connection must complete its first request within this time.
+const HEAD: Duration = Duration::from_secs(10);
+/// A connection may be idle for this time, or send a further request that slowly.
+const IDLE: Duration = Duration::from_secs(75);
+/// Nobody needs longer to take a document.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How often the watch goes round.
+const WATCH: Duration = Duration::from_secs(1);
+/// Bytes of a request's head.
+const HEAD_BYTES: usize = 32 << 10;
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 100;
+/// How HTTP/2 begins.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
+/// A connection on its way to the thread that will serve it.
+struct Accepted {
+    stream: Stream,
+    peer: Peer,
+    place: OwnedSemaphorePermit,
+}
+
+enum Stream {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// What is known of an open connection.
+#[derive(Debug)]
+struct Conn {
+    /// Requests begun.
+    requests: AtomicU32,
+    /// Requests that are being answered.
+    busy: AtomicU32,
+    /// The round of the watch in which a request last ended, or the connection began.
+    since: AtomicU64,
+    /// Ends it once it has nothing more to do.
+    end: CancellationToken,
+}
+
+/// All open connections.
+#[derive(Debug, Default)]
+struct Registry {
+    conns: Mutex<HashMap<u64, (Arc<Conn>, AbortHandle)>>,
+    /// Rounds of the watch so far: a clock that costs nothing to read.
+    round: AtomicU64,
+    last: AtomicU64,
+}
+
+impl Registry {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, (Arc<Conn>, AbortHandle)>> {
+        self.conns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One round of the watch.
+    fn watch(&self) {
+        let round = self.round.fetch_add(1, Relaxed) + 1;
+        for (conn, abort) in self.lock().values() {
+            if conn.busy.load(Relaxed) > 0 {
+                continue;
+            }
+            let idle = Duration::from_secs(round.saturating_sub(conn.since.load(Relaxed)))
+                * WATCH.as_secs().try_into().unwrap_or(1);
+            if conn.requests.load(Relaxed) == 0 && idle > HEAD || idle > LONGEST {
+                abort.abort();
+            } else if idle > IDLE {
+                conn.end.cancel();
+            }
+        }
+    }
+
+    /// Frees a place: of those that never asked for anything, else of those that are idle, the one that waits longest.
+    fn make_room(&self) {
+        let conns = self.lock();
+        let victim = conns
+            .iter()
+            .filter(|(_, (conn, abort))| {
+                conn.busy.load(Relaxed) == 0 && !conn.end.is_cancelled() && !abort.is_finished()
+            })
+            .min_by_key(|(id, (conn, _))| {
+                (
+                    conn.requests.load(Relaxed) > 0,
+                    conn.since.load(Relaxed),
+                    **id,
+                )
+            });
+        if let Some((_, (conn, abort))) = victim {
+            conn.end.cancel();
+            if conn.requests.load(Relaxed) == 0 {
+                abort.abort();
+            }
+        }
+    }
+}
+
+/// Serves until `stop`, then lets requests end for at most `drain`.
+pub(super) async fn run(
+    listeners: Vec<Listener>,
+    shared: Arc<Shared>,
+    max_connections: usize,
+    stop: CancellationToken,
+    drain: Duration,
+) -> Result<(), Error> {
+    let registry = Arc::new(Registry::default());
+    let workers = Workers::start(&shared, &registry)?;
+    let places = Arc::new(Semaphore::new(max_connections));
+    let mut acceptors = JoinSet::new();
+    let next = Arc::new(AtomicU64::default());
+    for listener in listeners {
+        let door = Door {
+            inboxes: workers.inboxes.clone(),
+            next: Arc::clone(&next),
+            places: Arc::clone(&places),
+            registry: Arc::clone(&registry),
+        };
+        acceptors.spawn(accept(listener, door, stop.clone()));
+    }
+    let mut rounds = tokio::time::interval(WATCH);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = rounds.tick() => registry.watch(),
+        }
+    }
+    shared.closing.store(true, Relaxed);
+    acceptors.join_all().await;
+    for (conn, _) in registry.lock().values() {
+        conn.end.cancel();
+    }
+    workers.finish(&registry, drain).await;
+    Ok(())
+}
+
+/// The threads that serve connections.
+struct Workers {
+    inboxes: Vec<mpsc::UnboundedSender<Accepted>>,
+    done: TaskTracker,
+}
+
+impl Workers {
+    /// Answering from memory is so cheap that half of the cores are plenty; the others poll and render.
+    fn start(shared: &Arc<Shared>, registry: &Arc<Registry>) -> Result<Self, Error> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let done = TaskTracker::new();
+        let mut inboxes = Vec::new();
+        for number in 0..cores.div_ceil(2).min(16) {
+            let (inbox, accepted) = mpsc::unbounded_channel();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(Error::Thread)?;
+            let shared = Arc::clone(shared);
+            let registry = Arc::clone(registry);
+            let token = done.token();
+            std::thread::Builder::new()
+                .name(format!("serve-{number}"))
+                .spawn(move || {
+                    runtime.block_on(work(accepted, shared, registry));
+                    drop(token);
+                })
+                .map_err(Error::Thread)?;
+            inboxes.push(inbox);
+        }
+        done.close();
+        Ok(Self { inboxes, done })
+    }
+
+    /// Waits for the last connections, for at most `drain`.
+    async fn finish(self, registry: &Registry, drain: Duration) {
+        drop(self.inboxes);
+        if tokio::time::timeout(drain, self.done.wait()).await.is_err() {
+            for (_, abort) in registry.lock().values() {
+                abort.abort();
+            }
+            self.done.wait().await;
+        }
+    }
+}
+
+/// One thread: serves what comes in, until nothing more will and all is served.
+async fn work(
+    mut accepted: mpsc::UnboundedReceiver<Accepted>,
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+) {
+    let tasks = TaskTracker::new();
+    while let Some(one) = accepted.recv().await {
+        let conn = Arc::new(Conn {
+            requests: AtomicU32::default(),
+            busy: AtomicU32::default(),
+            since: AtomicU64::new(registry.round.load(Relaxed)),
+            end: CancellationToken::new(),
+        });
+        let id = registry.last.fetch_add(1, Relaxed);
+        // Registered before it can end, so that it is never left in the registry.
+        let mut conns = registry.lock();
+        let task = {
+            let (shared, registry, conn, tasks_inside) = (
+                Arc::clone(&shared),
+                Arc::clone(&registry),
+                Arc::clone(&conn),
+                tasks.clone(),
+            );
+            tasks.spawn(async move {
+                let _place = one.place;
+                let _entry = Entry {
+                    registry: &registry,
+                    id,
+                };
+                shared.metrics.connections.inc();
+                let counted = shared.metrics.connections.clone();
+                let _counted = OnDrop(move || {
+                    counted.dec();
+                });
+                let served = match one.stream {
+                    Stream::Tcp(stream) => match TcpStream::from_std(stream) {
+                        Ok(stream) => {
+                            serve_tcp(stream, one.peer, &shared, &registry, &conn, tasks_inside)
+                                .await
+                        }
+                        Err(error) => Err(error.into()),
+                    },
+                    Stream::Unix(stream) => match UnixStream::from_std(stream) {
+                        Ok(stream) => {
+                            serve_unix(stream, one.peer, &shared, &registry, &conn, tasks_inside)
+                                .await
+                        }
+                        Err(error) => Err(error.into()),
+                    },
+                };
+                if let Err(error) = served {
+                    tracing::trace!(%error, "a connection ended early");
+                }
+            })
+        };
+        conns.insert(id, (conn, task.abort_handle()));
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// Takes a connection out of the registry, however it ends.
+struct Entry<'a> {
+    registry: &'a Registry,
+    id: u64,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.id);
+    }
+}
+
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// What an acceptor needs.
+struct Door {
+    inboxes: Vec<mpsc::UnboundedSender<Accepted>>,
+    next: Arc<AtomicU64>,
+    places: Arc<Semaphore>,
+    registry: Arc<Registry>,
+}
+
+impl Door {
+    /// A place for one more connection; others make room for it.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        loop {
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                return place;
+            }
+            self.registry.make_room();
+            let freed = tokio::time::timeout(WATCH, Arc::clone(&self.places).acquire_owned()).await;
+            if let Ok(Ok(place)) = freed {
+                return place;
+            }
+        }
+    }
+
+    fn hand(&self, accepted: Accepted) {
+        let number = self.next.fetch_add(1, Relaxed);
+        let inbox = usize::try_from(number).unwrap_or_default() % self.inboxes.len();
+        // The threads end only after the acceptors.
+        let _ = self.inboxes[inbox].send(accepted);
+    }
+}
+
+async fn accept(listener: Listener, door: Door, stop: CancellationToken) {
+    let ended = match &listener {
+        Listener::Tcp(socket) => accept_tcp(socket, &door, &stop).await,
+        Listener::Unix(socket, _) => accept_unix(socket, &door, &stop).await,
+    };
+    if let Err(error) = ended {
+        tracing::error!(%error, "cannot accept connections");
+    }
+}
+
+async fn accept_tcp(
+    socket: &std::net::TcpListener,
+    door: &Door,
+    stop: &CancellationToken,
+) -> io::Result<()> {
+    let socket = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
+    loop {
+        let place = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            place = door.place() => place,
+        };
+        let (stream, address): (TcpStream, SocketAddr) = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            accepted = socket.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    pause(&error).await;
+                    continue;
+                }
+            },
+        };
+        // A head and its document should leave at once.
+        let _ = stream.set_nodelay(true);
+        if let Ok(stream) = stream.into_std() {
+            let peer = Peer::Address(address.ip().to_canonical());
+            door.hand(Accepted {
+                stream: Stream::Tcp(stream),
+                peer,
+                place,
+            });
+        }
+    }
+}
+
+async fn accept_unix(
+    socket: &std::os::unix::net::UnixListener,
+    door: &Door,
+    stop: &CancellationToken,
+) -> io::Result<()> {
+    let socket = tokio::net::UnixListener::from_std(socket.try_clone()?)?;
+    loop {
+        let place = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            place = door.place() => place,
+        };
+        let stream = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            accepted = socket.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    pause(&error).await;
+                    continue;
+                }
+            },
+        };
+        if let Ok(stream) = stream.into_std() {
+            door.hand(Accepted {
+                stream: Stream::Unix(stream),
+                peer: Peer::Local,
+                place,
+            });
+        }
+    }
+}
+
+/// Without file descriptors accepting fails at once and for ever: then wait for one to be closed.
+async fn pause(error: &io::Error) {
+    if !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+    ) {
+        tracing::warn!(%error, "cannot accept a connection");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn serve_tcp(
+    stream: TcpStream,
+    peer: Peer,
+    shared: &Arc<Shared>,
+    registry: &Arc<Registry>,
+    conn: &Arc<Conn>,
+    tasks: TaskTracker,
+) -> Result<(), Failure> {
+    let peek = |buffer: &mut [u8]| rustix::net::recv(&stream, buffer, rustix::net::RecvFlags::PEEK);
+    let preface = loop {
+        let mut buffer = [0; 24];
+        let seen = stream
+            .async_io(Interest::READABLE, || Ok(peek(&mut buffer)?.1))
+            .await?;
+        if let Some(known) = is_http2(&buffer[..seen]) {
+            break known;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    serve(stream, preface, peer, shared, registry, conn, tasks).await
+}
+
+async fn serve_unix(
+    stream: UnixStream,
+    peer: Peer,
+    shared: &Arc<Shared>,
+    registry: &Arc<Registry>,
+    conn: &Arc<Conn>,
+    tasks: TaskTracker,
+) -> Result<(), Failure> {
+    let peek = |buffer: &mut [u8]| rustix::net::recv(&stream, buffer, rustix::net::RecvFlags::PEEK);
+    let preface = loop {
+        let mut buffer = [0; 24];
+        let seen = stream
+            .async_io(Interest::READABLE, || Ok(peek(&mut buffer)?.1))
+            .await?;
+        if let Some(known) = is_http2(&buffer[..seen]) {
+            break known;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    serve(stream, preface, peer, shared, registry, conn, tasks).await
+}
+
+/// Whether the first bytes are HTTP/2's; `None` if there are too few to say.
+fn is_http2(seen: &[u8]) -> Option<bool> {
+    if seen.is_empty() {
+        // The client closed without a word; HTTP/1 finds that out by itself.
+        return Some(false);
+    }
+    let length = seen.len().min(PREFACE.len());
+    if seen[..length] != PREFACE[..length] {
+        return Some(false);
+    }
+    (length == PREFACE.len()).then_some(true)
+}
+
+async fn serve<S>(
+    stream: S,
+    preface: bool,
+    peer: Peer,
+    shared: &Arc<Shared>,
+    registry: &Arc<Registry>,
+    conn: &Arc<Conn>,
+    tasks: TaskTracker,
+) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let free = shared.limit.is_free(peer);
+    let service = {
+        let (shared, registry, conn) = (Arc::clone(shared), Arc::clone(registry), Arc::clone(conn));
+        service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let (shared, registry, conn) = (
+                Arc::clone(&shared),
+                Arc::clone(&registry),
+                Arc::clone(&conn),
+            );
+            async move {
+                let _busy = Busy::new(&conn, &registry);
+                answer(&shared, peer, free, &request).await
+            }
+        })
+    };
+    let io = TokioIo::new(stream);
+    if preface {
+        let served = http2::Builder::new(Spawn(tasks))
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+            .keep_alive_interval(IDLE)
+            .serve_connection(io, service);
+        let mut served = std::pin::pin!(served);
+        tokio::select! {
+            done = &mut served => return Ok(done?),
+            () = conn.end.cancelled() => served.as_mut().graceful_shutdown(),
+        }
+        Ok(served.await?)
+    } else {
+        let served = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(io, service);
+        let mut served = std::pin::pin!(served);
+        tokio::select! {
+            done = &mut served => return Ok(done?),
+            () = conn.end.cancelled() => served.as_mut().graceful_shutdown(),
+        }
+        Ok(served.await?)
+    }
+}
+
+/// Marks a connection as busy while a request is answered.
+struct Busy<'a> {
+    conn: &'a Conn,
+    registry: &'a Registry,
+}
+
+impl<'a> Busy<'a> {
+    fn new(conn: &'a Conn, registry: &'a Registry) -> Self {
+        conn.requests.fetch_add(1, Relaxed);
+        conn.busy.fetch_add(1, Relaxed);
+        Self { conn, registry }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.conn
+            .since
+            .store(self.registry.round.load(Relaxed), Relaxed);
+        self.conn.busy.fetch_sub(1, Relaxed);
+    }
+}
+
+/// HTTP/2 answers the requests of a connection in tasks of their own; they are waited for like all others.
+#[derive(Clone)]
+struct Spawn(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Spawn
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
