@@ -382,8 +382,8 @@ impl Floor {
     }
 
     async fn adopt_once(&self, spread: bool) -> Result<(), store::Error> {
-        let adopted = self.adopted.get_or_try_init(|| self.adopt(spread)).await;
-        adopted.map(|()| ())
+        self.adopted.get_or_try_init(|| self.adopt(spread)).await?;
+        Ok(())
     }
 
     /// Tells the store which sources there are and when each is due, and remembers which hosts asked for silence.

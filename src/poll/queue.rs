@@ -73,9 +73,7 @@ impl Queue {
             if *at > now {
                 return None;
             }
-            let Some(Reverse((_, host))) = self.turns.pop() else {
-                return None;
-            };
+            let Reverse((_, host)) = self.turns.pop()?;
             let Some(line) = self.hosts.get_mut(&host) else {
                 continue;
             };

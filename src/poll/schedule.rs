@@ -297,7 +297,7 @@ fn learn(state: &mut SourceState, answer: &Answer, hints: &FeedHints) {
     }
 }
 
-/// RFC 9111, 4.3.4: a 304 with another strong ETag speaks of something that we do not have.
+/// RFC 9111, 4.3.4: a 304 with another strong `ETag` speaks of something that we do not have.
 fn refresh(state: &mut SourceState, answer: &Answer) {
     let Some(stored) = &mut state.validators else {
         return;

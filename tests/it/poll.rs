@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aggd::clock::Clock as _;
 use aggd::fetch::{self, Fetcher, HostLimits};
 use aggd::ingest;
 use aggd::metrics::Metrics;
@@ -938,8 +939,8 @@ fn once_visits_everything_that_is_due_and_no_more() {
         let counts = poller.once(CancellationToken::new()).await.unwrap();
         assert_eq!(counts.visited, 0);
         // And without a loop, somebody may ask.
-        let polled = poller.poll_now(Some(vec![id("a")]), false).await.unwrap();
-        assert!(matches!(polled[0].1, Polled::Visited(_)));
+        let answers = poller.poll_now(Some(vec![id("a")]), false).await.unwrap();
+        assert!(matches!(answers[0].1, Polled::Visited(_)));
     });
 }
 

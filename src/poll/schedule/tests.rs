@@ -466,12 +466,12 @@ fn a_permanent_redirect_must_prove_itself() {
 
 #[test]
 fn hours_and_days_to_skip_are_skipped_unless_they_are_all() {
+    type Case<'a> = (Timestamp, &'a [u8], &'a [u8], Timestamp);
     // A Friday, eight in the morning.
     let friday = Timestamp::from_civil(2027, 1, 15, 8, 0, 0).unwrap();
     let civil = |day, hour| Timestamp::from_civil(2027, 1, day, hour, 0, 0).unwrap();
     let all_hours: Vec<u8> = (0..24).collect();
     let half_past = friday + Duration::from_mins(30);
-    type Case<'a> = (Timestamp, &'a [u8], &'a [u8], Timestamp);
     let cases: [Case; 8] = [
         (half_past, &[], &[], half_past),
         (half_past, &[9, 10], &[], half_past),
