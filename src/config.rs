@@ -5,7 +5,9 @@
 
 mod check;
 pub mod edit;
+mod effective;
 mod files;
+mod json_schema;
 mod later;
 mod nearest;
 mod problem;
@@ -16,10 +18,12 @@ mod source;
 mod typed;
 pub mod value;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use effective::{Setting, effective};
+pub use json_schema::json_schema;
 pub use nearest::hint;
 pub use problem::{Errors, Place, Problem};
 pub use read::read;
@@ -130,6 +134,13 @@ impl Config {
             .map(crate::text::key)
             .collect();
         keys.len()
+    }
+
+    /// The names of the `[category.NAME]` tables, as spelt.
+    #[must_use]
+    pub fn category_names(&self) -> HashSet<String> {
+        let categories = self.label.categories.values();
+        categories.map(|category| category.name.clone()).collect()
     }
 
     /// One source.

@@ -107,6 +107,14 @@ pub(super) fn load(global: &Global) -> Result<Config, Failure> {
     )?)
 }
 
+/// The configuration with the secrets that a visit may need.
+fn load_for_visits(global: &Global) -> Result<Config, Failure> {
+    Ok(config::load_with(
+        global.config.as_deref(),
+        Secrets::Required,
+    )?)
+}
+
 /// The daemon that belongs to this configuration, if one runs.
 pub(super) async fn daemon(
     global: &Global,
@@ -179,6 +187,10 @@ async fn door(global: &Global, need: Need) -> Result<Door, Failure> {
         if let Some(client) = daemon(global, Some(&config)).await? {
             return Ok(Door::Daemon(client));
         }
+        let config = match need {
+            Need::Create => Arc::new(load_for_visits(global)?),
+            Need::Maybe | Need::Store => Arc::clone(&config),
+        };
         match ops::local::open(&config, need == Need::Create).await {
             Ok(context) => return Ok(Door::Here(Box::new(context))),
             Err(error) if ops::local::is_missing(&error) && need == Need::Maybe => {

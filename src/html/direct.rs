@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use url::Url;
 
-use super::clean::DEPTH;
+use super::clean::{Cleaned, DEPTH};
 use super::scan::{Scanner, Tag, Token};
 use super::writer::{Writer, decoded};
 
@@ -102,7 +102,7 @@ pub(super) const KEPT_ELEMENTS: [&str; 83] = [
 
 /// What the parser does about an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     /// Closes an open `p`.
     Block,
     Paragraph,
@@ -137,9 +137,9 @@ enum Class {
 
 /// An element by its name in the list above, or one that is left out while its content stays.
 #[derive(Debug, Clone, Copy)]
-struct Element {
-    name: &'static str,
-    class: Class,
+pub(super) struct Element {
+    pub(super) name: &'static str,
+    pub(super) class: Class,
     kept: bool,
 }
 
@@ -165,8 +165,8 @@ pub(super) fn is_void(element: &str) -> bool {
 }
 
 /// The clean fragment, if this road is open for it all the way.
-pub(super) fn clean(fragment: &str, base: Option<&Url>) -> Option<Option<String>> {
-    let writer = Writer::new(fragment.len() + fragment.len() / 4, base, HashSet::new());
+pub(super) fn clean(fragment: &str, base: Option<&Url>) -> Option<Cleaned> {
+    let writer = Writer::new(fragment.len(), base, HashSet::new());
     let mut checker = Checker {
         writer,
         open: Vec::with_capacity(16),
@@ -184,7 +184,7 @@ pub(super) fn clean(fragment: &str, base: Option<&Url>) -> Option<Option<String>
     while !checker.open.is_empty() {
         checker.close();
     }
-    Some(checker.writer.finish())
+    Some(checker.writer.finish(false))
 }
 
 /// The stack of open elements; every method gives `None` where the road ends.
@@ -405,7 +405,7 @@ fn raw(element: Element, scanner: &mut Scanner<'_>) -> Option<()> {
 }
 
 /// The element of a name in any case; `None` for those that need the parser.
-fn element(name: &str) -> Option<Element> {
+pub(super) fn element(name: &str) -> Option<Element> {
     let mut buffer = [0; LONGEST];
     let Some(lower) = buffer.get_mut(..name.len()) else {
         return custom(name);

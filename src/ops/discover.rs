@@ -133,7 +133,7 @@ pub async fn probe(
         Err(why) => match plain_http(asked, &url) {
             Some(http) => get(http.as_str())
                 .await
-                .map_err(|_| failed(url.as_str(), why))?,
+                .map_err(|why| failed(http.as_str(), why))?,
             None => return Err(failed(url.as_str(), why)),
         },
     };

@@ -1,15 +1,22 @@
 //! How the sources are doing, and visiting them now.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Error};
 use crate::config::Config;
+use crate::fetch::Fetcher;
+use crate::ingest;
+use crate::metrics::Metrics;
 use crate::model::source::{
     Health, Move, MoveCandidate, Source, SourceId, SourceKind, SourceState, Visit,
 };
 use crate::model::time::Timestamp;
+use crate::poll::{Polled, Poller};
 use crate::text;
 
 /// Which sources.
@@ -438,13 +445,94 @@ pub async fn sweep(context: &Context) -> Result<Swept, Error> {
     })
 }
 
-/// Visits sources now, or says that they are going to be visited.
+/// Visits sources now. With a daemon and without `wait`, what is not over in a moment goes on behind the answer.
 ///
 /// # Errors
-/// If feeds.toml has no such feed, or nobody here can visit.
+/// If feeds.toml has no such feed, or the store cannot.
 pub async fn fetch(context: &Context, fetch: &Fetch) -> Result<Fetched, Error> {
-    let _ = (context, fetch);
-    Err(Error::NeedsDaemon)
+    const MOMENT: Duration = Duration::from_millis(100);
+    let config = context.config.load_full();
+    let mut ids = Vec::new();
+    for id in &fetch.ids {
+        let id = find(&config, id)?.1.id.clone();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let count = if ids.is_empty() {
+        config.sources.len()
+    } else {
+        ids.len()
+    };
+    let ids = (!ids.is_empty()).then_some(ids);
+    let polled = if let Some(poller) = &context.poller {
+        let visits = poller.poll_now(ids, fetch.force);
+        if fetch.wait {
+            visits.await?
+        } else {
+            match tokio::time::timeout(MOMENT, visits).await {
+                Ok(polled) => polled?,
+                // Asked for is asked for: the loop goes on with it.
+                Err(_) => {
+                    return Ok(Fetched {
+                        visits: Vec::new(),
+                        planned: count,
+                    });
+                }
+            }
+        }
+    } else {
+        own_poller(context, &config)?
+            .poll_now(ids, fetch.force)
+            .await?
+    };
+    Ok(Fetched {
+        visits: polled.into_iter().map(fetched).collect(),
+        planned: 0,
+    })
+}
+
+fn own_poller(context: &Context, config: &Config) -> Result<Poller, Error> {
+    let fetcher = Fetcher::new(config.fetch.clone())
+        .map_err(|error| Error::Failed(super::with_causes(&error)))?;
+    let options = ingest::Options {
+        dedup: config.dedup,
+        label: config.label.clone(),
+        ..ingest::Options::default()
+    };
+    Ok(Poller::new(
+        Arc::clone(context.store()?),
+        Arc::new(fetcher),
+        Arc::clone(&context.clock),
+        Arc::new(ArcSwap::from_pointee(config.source_map())),
+        config.poll,
+        Arc::new(options),
+        Metrics::default(),
+    ))
+}
+
+fn fetched((id, polled): (SourceId, Polled)) -> FetchedFeed {
+    let quiet = |outcome: String| FetchedFeed {
+        id: id.to_string(),
+        outcome,
+        new: 0,
+        updated: 0,
+        error: None,
+    };
+    match polled {
+        Polled::Visited(report) => FetchedFeed {
+            new: report.new,
+            updated: report.updated,
+            error: report.fault.map(|fault| fault.text),
+            ..quiet(report.outcome)
+        },
+        Polled::Waits { until, why } => quiet(format!("waits until {until} ({why})")),
+        Polled::Unknown => quiet("is being visited by somebody else".to_owned()),
+        Polled::Dropped => FetchedFeed {
+            error: Some("the visit was broken off".to_owned()),
+            ..quiet("dropped".to_owned())
+        },
+    }
 }
 
 fn row(source: &Source, state: Option<&SourceState>, config: &Config, now: Timestamp) -> FeedRow {

@@ -106,6 +106,7 @@ pub(super) struct Reader<'a> {
     empty: bool,
     started: bool,
     eof: bool,
+    truncated: bool,
     doctype: bool,
     bindings: Vec<Binding<'a>>,
     bases: Vec<(usize, Rc<Url>)>,
@@ -113,6 +114,8 @@ pub(super) struct Reader<'a> {
     overflow: Overflow<'a>,
     core: Core<'a>,
     item: Option<Level>,
+    /// What holds items: the root, and the channel in it.
+    containers: Vec<Level>,
     collecting: Collecting,
     missing: Missing,
     no_comment_end: bool,
@@ -146,6 +149,7 @@ impl<'a> Reader<'a> {
             empty: false,
             started: false,
             eof: false,
+            truncated: false,
             doctype: false,
             bindings: Vec::with_capacity(16),
             bases: cx.url.iter().map(|url| (0, Rc::clone(url))).collect(),
@@ -153,6 +157,7 @@ impl<'a> Reader<'a> {
             overflow: Overflow::default(),
             core: Core::default(),
             item: None,
+            containers: Vec::new(),
             collecting: Collecting::Nothing,
             missing: Missing::default(),
             no_comment_end: false,
@@ -204,6 +209,18 @@ impl<'a> Reader<'a> {
     /// Tells that this element is an item: another item inside it means that its end was forgotten.
     pub(super) fn enter_item(&mut self, item: Level) {
         self.item = Some(item);
+    }
+
+    /// Tells that items are expected in this element: an item deeper in it means that the end of something was forgotten.
+    pub(super) fn enter_container(&mut self, container: Level) {
+        while self
+            .containers
+            .last()
+            .is_some_and(|level| !self.is_open(*level))
+        {
+            self.containers.pop();
+        }
+        self.containers.push(container);
     }
 
     /// The value of an attribute of the element that was just started; the name in lower case, without prefix.
@@ -379,7 +396,10 @@ impl<'a> Reader<'a> {
     fn finish(&mut self) -> Step<'a> {
         if !self.eof {
             self.eof = true;
-            if !self.stack.is_empty() {
+            if self.truncated {
+                // Said already, with a better place.
+                self.stack.clear();
+            } else if !self.stack.is_empty() {
                 let open = self
                     .stack
                     .iter()
@@ -437,6 +457,7 @@ impl<'a> Reader<'a> {
 
     fn eof_inside(&mut self, what: &str) {
         self.at = self.text.len();
+        self.truncated = true;
         let mark = self.mark;
         self.notes.add(WarningCode::Truncated, Some(mark), || {
             format!("the document ends inside {what}")
@@ -671,7 +692,7 @@ impl<'a> Reader<'a> {
         let bytes = self.text.as_bytes();
         let name_at = self.at + 1;
         let name_end = scan::skip_name(bytes, name_at);
-        let raw = &self.text[name_at..name_end];
+        let mut raw = &self.text[name_at..name_end];
         self.attrs.clear();
         let end = if bytes.get(name_end) == Some(&b'>') {
             End::At(name_end + 1, false)
@@ -696,6 +717,11 @@ impl<'a> Reader<'a> {
             return None;
         };
         self.at = end;
+        if let Some(name) = self.merged_name(name_at, end) {
+            raw = name;
+            self.attrs.clear();
+            self.at = name_at + name.len();
+        }
         self.started = true;
         let mut depth = self.stack.len();
         if !self.attrs.is_empty() {
@@ -745,6 +771,19 @@ impl<'a> Reader<'a> {
             return Some(Step::End);
         }
         Some(Step::Start(tag))
+    }
+
+    /// The name of `<titleText</title>`, where `>` was lost: the end tag tells it.
+    fn merged_name(&self, name_at: usize, end: usize) -> Option<&'a str> {
+        let bytes = self.text.as_bytes();
+        if !bytes[end..].starts_with(b"</") || bytes[end - 1] == b'>' {
+            return None;
+        }
+        let name = &self.text[end + 2..scan::skip_name(bytes, end + 2)];
+        let merged = !name.is_empty()
+            && name_at + name.len() < end
+            && self.text[name_at..].starts_with(name);
+        merged.then_some(name)
     }
 
     /// Takes `xmlns`, `xml:base` and `xml:lang` of the element that will be at `depth`.
@@ -842,11 +881,21 @@ impl<'a> Reader<'a> {
         if self.collecting == Collecting::Foreign {
             return None;
         }
-        if ns == Ns::Core
-            && matches!(local, "item" | "entry")
-            && let Some(item) = self.item.filter(|item| self.is_open(*item))
-        {
-            return Some(item.depth - 1);
+        if ns == Ns::Core && matches!(local, "item" | "entry") {
+            let item = self
+                .item
+                .filter(|item| self.is_open(*item))
+                .map(|item| item.depth - 1);
+            let container = || {
+                self.containers
+                    .iter()
+                    .rev()
+                    .find(|level| self.is_open(**level))
+                    .map(|level| level.depth)
+            };
+            return item
+                .or_else(container)
+                .filter(|depth| *depth < self.stack.len());
         }
         let Collecting::Value(value) = self.collecting else {
             return None;

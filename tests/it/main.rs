@@ -11,3 +11,5 @@ mod store_contract;
 mod tidy;
 mod town;
 mod web;
+//! The one test binary.
+mod parse_props;

@@ -164,13 +164,7 @@ impl EntryDraft<'_> {
             .take()
             .or_else(|| self.link.take())
             .or_else(|| common.alternate().map(str::to_owned))
-            .or_else(|| {
-                common
-                    .links
-                    .iter()
-                    .find(other)
-                    .map(|link| link.href.clone())
-            })
+            .or_else(|| common.leading().find(other).map(|link| link.href.clone()))
             .or_else(guid)
     }
 
