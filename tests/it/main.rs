@@ -8,6 +8,7 @@ mod fetch;
 mod main_job;
 mod origin;
 mod parse_props;
+mod poll;
 mod program;
 mod samples;
 mod store_contract;
