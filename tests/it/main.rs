@@ -7,6 +7,7 @@ mod farm;
 mod fetch;
 mod main_job;
 mod origin;
+mod parse;
 mod parse_props;
 mod poll;
 mod program;
