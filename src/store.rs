@@ -4,9 +4,26 @@
 //! acknowledged only when it is on the disk. This room never fetches, never parses and decides nothing about
 //! identity: the batch says which keys it claims and which versions it relies on, and the store keeps it to that.
 
+mod apply;
+mod cache;
+mod codec;
+mod core;
+mod engine;
+mod follow;
+mod frame;
+mod index;
+mod item;
 mod lists;
+mod log;
 pub mod memory;
+mod open;
+mod packed;
+mod prepare;
+mod query;
+mod rebuild;
+mod retain;
 mod schedule;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -384,13 +401,17 @@ pub trait Store: Send + Sync + 'static {
     async fn close(&self) -> Result<(), Error>;
 }
 
-/// Opens a store.
+/// Opens the store of these options; makes it if there is none and `create` says so.
+///
+/// A damaged or missing index is made anew from the article log, which takes a while for a large store.
 ///
 /// # Errors
-/// If it cannot be opened.
-pub async fn open(options: Options, _create: bool) -> Result<Arc<dyn Store>, Error> {
-    Ok(Arc::new(memory::Memory::with(
-        (options.host.clone(), 2026),
-        &options,
-    )))
+/// [`Error::Missing`] if there is none and none is to be made, [`Error::Busy`] while another process has it,
+/// [`Error::Newer`] if a newer aggd wrote it, [`Error::Io`] if the directory cannot be used.
+pub async fn open(options: Options, create: bool) -> Result<Arc<dyn Store>, Error> {
+    let opening = tokio::task::spawn_blocking(move || open::open(&options, create));
+    let opened = opening.await.map_err(|failed| Error::Damaged {
+        what: failed.to_string(),
+    })??;
+    Ok(Arc::new(engine::Engine::new(opened)))
 }

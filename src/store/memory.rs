@@ -340,6 +340,7 @@ impl Tables {
             }
             None => {}
         }
+        named.spellings.retain(|(_, count)| *count > 0);
     }
 
     fn visited(&mut self, source: SourceId, state: SourceState, now: Timestamp) {
@@ -423,6 +424,17 @@ impl Tables {
     }
 }
 
+/// Days since 2020 began: tombstones are dated no finer.
+pub(super) fn day(at: Timestamp) -> u16 {
+    const BEGIN: i64 = 1_577_836_800;
+    u16::try_from((at.as_secs() - BEGIN).max(0) / 86_400).unwrap_or(u16::MAX)
+}
+
+/// Whole days of a duration.
+pub(super) fn days(duration: std::time::Duration) -> u64 {
+    duration.as_secs() / 86_400
+}
+
 /// The first 64 bits of a key: how a source's state names what it lists.
 pub(super) fn prefix(hash: u128) -> u64 {
     u64::try_from(hash >> 64).expect("64 bits are left")
@@ -459,14 +471,11 @@ pub(super) fn in_order(head: &Head, mut all: Vec<Sighting>) -> Vec<Sighting> {
     sorted
 }
 
-/// The spelling that most articles use, the earliest of equals.
+/// The spelling that most articles use; of equals the first in the order of the alphabet.
 pub(super) fn commonest(spellings: &[(String, u64)]) -> &str {
-    let mut best: Option<&(String, u64)> = None;
-    for one in spellings {
-        if best.is_none_or(|best| one.1 > best.1) {
-            best = Some(one);
-        }
-    }
+    let best = spellings
+        .iter()
+        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
     best.map_or("", |(spelling, _)| spelling.as_str())
 }
 
@@ -747,7 +756,7 @@ impl Store for Memory {
         inner
             .tables
             .buried
-            .retain(|_, (at, _)| now.since(*at) <= tombstones);
+            .retain(|_, (at, _)| u64::from(day(now).saturating_sub(day(*at))) <= days(tombstones));
         let doomed = inner.tables.outlived(self.keep, now, &inner.schedule);
         self.drop_all(&mut inner, &doomed, now)
     }

@@ -73,6 +73,11 @@ impl Schedule {
         Some(lease)
     }
 
+    /// How many sources are on lease.
+    pub(super) fn leased(&self) -> usize {
+        self.leased.len()
+    }
+
     /// True while this lease on this source holds.
     pub(super) fn holds(&self, id: &SourceId, lease: Lease) -> bool {
         self.leased.get(&lease) == Some(id)

@@ -10,44 +10,44 @@ use aggd::model::time::Timestamp;
 use aggd::store::{Batch, Change};
 
 /// Noon of a plain day: when the tests' time begins.
-pub fn noon() -> Timestamp {
+pub(crate) fn noon() -> Timestamp {
     Timestamp::from_civil(2026, 11, 24, 12, 0, 0).unwrap()
 }
 
 /// So many hours after [`noon`].
-pub fn hours(n: u64) -> Timestamp {
+pub(crate) fn hours(n: u64) -> Timestamp {
     noon() + Duration::from_hours(n)
 }
 
 /// A source by name.
-pub fn source(name: &str) -> SourceId {
+pub(crate) fn source(name: &str) -> SourceId {
     SourceId::new(name).unwrap()
 }
 
 /// A stand-in for the hash of a guid at a source.
-pub fn guid_key(source: &str, guid: &str) -> u128 {
+pub(crate) fn guid_key(source: &str, guid: &str) -> u128 {
     xxhash_rust::xxh3::xxh3_128(format!("{source}\n{guid}").as_bytes())
 }
 
 /// The id of the article that was first seen at this source under this guid.
-pub fn id(source: &str, guid: &str) -> ArticleId {
+pub(crate) fn id(source: &str, guid: &str) -> ArticleId {
     ArticleId(guid_key(source, guid))
 }
 
 /// An article under construction; it is seen at source `blog` unless said otherwise.
 #[derive(Debug, Clone)]
-pub struct Sample {
-    pub article: Article,
-    pub keys: Vec<Key>,
+pub(crate) struct Sample {
+    pub(crate) article: Article,
+    pub(crate) keys: Vec<Key>,
 }
 
 /// An article seen at `blog` under this guid.
-pub fn article(guid: &str) -> Sample {
+pub(crate) fn article(guid: &str) -> Sample {
     article_at("blog", guid)
 }
 
 /// An article seen at this source under this guid.
-pub fn article_at(at: &str, guid: &str) -> Sample {
+pub(crate) fn article_at(at: &str, guid: &str) -> Sample {
     let url = format!("https://{at}.example/{guid}");
     let head = Head {
         id: id(at, guid),
@@ -100,7 +100,7 @@ pub fn article_at(at: &str, guid: &str) -> Sample {
 }
 
 impl Sample {
-    pub fn title(mut self, title: &str) -> Self {
+    pub(crate) fn title(mut self, title: &str) -> Self {
         self.article.entry.title = Some(Text {
             plain: title.to_owned(),
             html: None,
@@ -108,12 +108,12 @@ impl Sample {
         self
     }
 
-    pub fn content(mut self, html: &str) -> Self {
+    pub(crate) fn content(mut self, html: &str) -> Self {
         self.article.entry.content = Some(Content::Html(html.to_owned()));
         self
     }
 
-    pub fn tag(mut self, name: &str) -> Self {
+    pub(crate) fn tag(mut self, name: &str) -> Self {
         self.article.head.tags.push(Tag {
             name: name.to_owned(),
             key: aggd::text::key(name),
@@ -122,48 +122,48 @@ impl Sample {
         self
     }
 
-    pub fn category(mut self, name: &str) -> Self {
+    pub(crate) fn category(mut self, name: &str) -> Self {
         self.article.head.categories.push(name.to_owned());
         self
     }
 
-    pub fn output(mut self, id: &str) -> Self {
+    pub(crate) fn output(mut self, id: &str) -> Self {
         self.article.head.outputs.push(id.to_owned());
         self
     }
 
-    pub fn private(mut self) -> Self {
+    pub(crate) fn private(mut self) -> Self {
         self.article.head.private = true;
         self
     }
 
-    pub fn language(mut self, language: Option<&str>) -> Self {
+    pub(crate) fn language(mut self, language: Option<&str>) -> Self {
         self.article.head.language = language.map(str::to_owned);
         self
     }
 
-    pub fn image(mut self) -> Self {
+    pub(crate) fn image(mut self) -> Self {
         self.article.head.has_image = true;
         self
     }
 
-    pub fn enclosure(mut self) -> Self {
+    pub(crate) fn enclosure(mut self) -> Self {
         self.article.head.has_enclosure = true;
         self
     }
 
-    pub fn version(mut self, version: u32) -> Self {
+    pub(crate) fn version(mut self, version: u32) -> Self {
         self.article.head.version = version;
         self
     }
 
-    pub fn published(mut self, at: Timestamp) -> Self {
+    pub(crate) fn published(mut self, at: Timestamp) -> Self {
         self.article.head.published = at;
         self.article.head.updated = at.max(self.article.head.updated);
         self
     }
 
-    pub fn first_seen(mut self, at: Timestamp) -> Self {
+    pub(crate) fn first_seen(mut self, at: Timestamp) -> Self {
         self.article.head.first_seen = at;
         for sighting in &mut self.article.sightings {
             sighting.seen = at;
@@ -172,7 +172,7 @@ impl Sample {
     }
 
     /// Another sighting.
-    pub fn also_at(mut self, at: &str, guid: &str) -> Self {
+    pub(crate) fn also_at(mut self, at: &str, guid: &str) -> Self {
         let sighting = sighting(at, guid);
         self.article.head.seen_at.push(SeenAt {
             source: source(at),
@@ -184,22 +184,22 @@ impl Sample {
     }
 
     /// A story with this id was merged into it.
-    pub fn alias(mut self, id: ArticleId) -> Self {
+    pub(crate) fn alias(mut self, id: ArticleId) -> Self {
         self.article.head.aliases.push(id);
         self
     }
 
-    pub fn key(mut self, key: Key) -> Self {
+    pub(crate) fn key(mut self, key: Key) -> Self {
         self.keys.push(key);
         self
     }
 
-    pub fn id(&self) -> ArticleId {
+    pub(crate) fn id(&self) -> ArticleId {
         self.article.head.id
     }
 
     /// As a new article.
-    pub fn new(self) -> Change {
+    pub(crate) fn new(self) -> Change {
         Change::New {
             article: Box::new(self.article),
             keys: self.keys,
@@ -207,7 +207,7 @@ impl Sample {
     }
 
     /// As a revision of the article of this id.
-    pub fn revised(self) -> Change {
+    pub(crate) fn revised(self) -> Change {
         Change::Revised {
             article: Box::new(self.article),
             keys: self.keys,
@@ -215,7 +215,7 @@ impl Sample {
     }
 
     /// As other labels or sightings of the article of this id; the last `news` sightings are the new ones.
-    pub fn amended(self, news: usize) -> Change {
+    pub(crate) fn amended(self, news: usize) -> Change {
         let known = self.article.sightings.len() - news;
         Change::Amended {
             head: Box::new(self.article.head),
@@ -226,7 +226,7 @@ impl Sample {
 }
 
 /// One sighting.
-pub fn sighting(at: &str, guid: &str) -> Sighting {
+pub(crate) fn sighting(at: &str, guid: &str) -> Sighting {
     Sighting {
         source: Some(source(at)),
         guid: guid.to_owned(),
@@ -243,7 +243,7 @@ pub fn sighting(at: &str, guid: &str) -> Sighting {
 }
 
 /// A batch of changes alone.
-pub fn batch(changes: impl IntoIterator<Item = Change>) -> Batch {
+pub(crate) fn batch(changes: impl IntoIterator<Item = Change>) -> Batch {
     Batch {
         changes: changes.into_iter().collect(),
         ..Batch::default()

@@ -1,5 +1,6 @@
 //! What every engine of the store must do, each case on each engine.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,23 @@ struct Engine {
     store: Arc<dyn Store>,
 }
 
-fn engines(options: &Options) -> Vec<Engine> {
-    vec![Engine {
-        name: "memory",
-        store: Arc::new(Memory::with(("news.example".to_owned(), 2026), options)),
-    }]
+async fn engines(options: &Options, dir: &Path) -> Vec<Engine> {
+    let authority = ("news.example".to_owned(), 2026);
+    let options = Options {
+        path: dir.to_owned(),
+        host: authority.0.clone(),
+        ..options.clone()
+    };
+    vec![
+        Engine {
+            name: "memory",
+            store: Arc::new(Memory::with(authority, &options)),
+        },
+        Engine {
+            name: "log and sled",
+            store: aggd::store::open(options, true).await.unwrap(),
+        },
+    ]
 }
 
 /// Runs a case on each engine.
@@ -31,7 +44,8 @@ async fn each(case: impl AsyncFn(Arc<dyn Store>)) {
 }
 
 async fn each_with(options: &Options, case: impl AsyncFn(Arc<dyn Store>)) {
-    for engine in engines(options) {
+    let dir = tempfile::tempdir().unwrap();
+    for engine in engines(options, dir.path()).await {
         println!("engine: {}", engine.name);
         case(Arc::clone(&engine.store)).await;
         engine.store.close().await.unwrap();
@@ -416,7 +430,10 @@ async fn labels_count_public_articles_under_their_commonest_spelling() {
         assert_eq!(tags, [("Rust", 3), ("Web", 1)]);
         let categories = store.categories().await.unwrap();
         assert_eq!(categories[0].articles, 2);
-        assert_eq!(categories[0].name, "Tech", "the earlier of two equals");
+        assert_eq!(
+            categories[0].name, "Tech",
+            "the first of two equals in the order of the alphabet"
+        );
     })
     .await;
 }
@@ -919,7 +936,20 @@ async fn figures_count_what_is_there() {
         let stats = store.stats().await.unwrap();
         assert_eq!((stats.articles, stats.sightings, stats.sources), (2, 3, 1));
         assert_eq!(stats.revision, store.revision());
-        assert_eq!(store.authority(), ("news.example".to_owned(), 2026));
+        assert_eq!(store.authority().0, "news.example");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn notes_are_found_again() {
+    each(async |store| {
+        assert_eq!(store.note("a").await.unwrap(), None);
+        store.set_note("a", b"first").await.unwrap();
+        store.set_note("a", b"second").await.unwrap();
+        store.set_note("ab", b"").await.unwrap();
+        assert_eq!(store.note("a").await.unwrap().unwrap(), b"second");
+        assert_eq!(store.note("ab").await.unwrap().unwrap(), b"");
     })
     .await;
 }

@@ -1,0 +1,620 @@
+//! The article log: numbered files of frames, written at the end only. It is the truth; everything else can be made from it.
+//!
+//! Frames go in, places come out, and a place leads back to its item. This part never changes what it has written: a file
+//! is cut only where a frame was never finished, and goes only as a whole.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::Error;
+use super::codec::{In, Out};
+use super::frame::{self, FrameHead, Peek};
+
+/// Format of the files that this aggd writes.
+pub(super) const FORMAT: u32 = 1;
+/// A file that has reached this length is not written further.
+pub(super) const FULL_FILE: u64 = 64 << 20;
+const MAGIC: &[u8; 8] = b"aggd-log";
+/// Files kept open for reading.
+const HANDLES: usize = 200;
+const WINDOW: usize = 1 << 20;
+
+/// Where an item stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(super) struct Loc {
+    pub(super) file: u32,
+    pub(super) at: u32,
+    pub(super) length: u32,
+}
+
+/// A place between two frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(super) struct Pos {
+    pub(super) file: u32,
+    pub(super) at: u64,
+}
+
+/// What stands at the beginning of each file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileHead {
+    pub(super) epoch: u32,
+    /// Number of the revision before its first frame.
+    pub(super) number: u64,
+    /// The next new article gets at least this sequence number.
+    pub(super) next_seq: u64,
+    /// Host and year of the published ids.
+    pub(super) authority: (String, i32),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct FileState {
+    pub(super) head: FileHead,
+    /// First frame.
+    pub(super) begin: u64,
+    /// Behind the last sound frame.
+    pub(super) end: u64,
+}
+
+/// All files.
+#[derive(Debug)]
+pub(super) struct Log {
+    dir: PathBuf,
+    files: RwLock<BTreeMap<u32, FileState>>,
+    handles: Mutex<HashMap<u32, Arc<File>>>,
+    /// The last file cannot be trusted to take more: begin another one.
+    spoilt: Mutex<bool>,
+    full_file: u64,
+}
+
+/// Bytes that are no frames though frames follow them, or though there should be some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hole {
+    pub(super) file: u32,
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+/// A frame that was read.
+#[derive(Debug)]
+pub(super) struct Read<'a> {
+    pub(super) head: FrameHead,
+    pub(super) pos: Pos,
+    pub(super) bytes: &'a [u8],
+}
+
+fn io_error(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let what = format!("{what} {}", path.display());
+    move |source| Error::Io { what, source }
+}
+
+/// True for errors that mean "no space".
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+impl Log {
+    /// Opens what is there; `None` if there is no log. Files that were begun and never finished are taken away.
+    pub(super) fn open(dir: &Path, full_file: u64) -> Result<Option<Self>, Error> {
+        let mut numbers = Vec::new();
+        match fs::read_dir(dir) {
+            Ok(entries) => {
+                for entry in entries {
+                    let entry = entry.map_err(io_error("reading", dir))?;
+                    numbers.extend(number_of(&entry.file_name().to_string_lossy()));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("reading", dir)(error)),
+        }
+        numbers.sort_unstable();
+        let log = Self::empty(dir, full_file);
+        let last = numbers.last().copied();
+        for number in numbers {
+            match log.read_head(number)? {
+                Some(state) => {
+                    log.write_files().insert(number, state);
+                }
+                // Nothing was ever acknowledged in a file that does not even have its first bytes.
+                None if Some(number) == last => log.remove_file(number)?,
+                None => tracing::warn!(
+                    file = %log.path(number).display(),
+                    "this file of the article log holds nothing that can be read"
+                ),
+            }
+        }
+        let empty = log.read_files().is_empty();
+        Ok((!empty).then_some(log))
+    }
+
+    /// Begins a log.
+    pub(super) fn create(dir: &Path, head: FileHead, full_file: u64) -> Result<Self, Error> {
+        fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
+        let log = Self::empty(dir, full_file);
+        log.begin(1, head)?;
+        Ok(log)
+    }
+
+    fn empty(dir: &Path, full_file: u64) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            files: RwLock::default(),
+            handles: Mutex::default(),
+            spoilt: Mutex::new(false),
+            full_file,
+        }
+    }
+
+    fn path(&self, number: u32) -> PathBuf {
+        self.dir.join(format!("{number:08}.alog"))
+    }
+
+    fn read_files(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<u32, FileState>> {
+        // Each change of the table is a single insertion or removal, so a panic elsewhere leaves it whole.
+        self.files.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_files(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<u32, FileState>> {
+        self.files.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All files with what is known of them.
+    pub(super) fn files(&self) -> BTreeMap<u32, FileState> {
+        self.read_files().clone()
+    }
+
+    /// Bytes of all files.
+    pub(super) fn size(&self) -> u64 {
+        self.read_files().values().map(|file| file.end).sum()
+    }
+
+    /// Number and state of the file that is being written.
+    pub(super) fn last(&self) -> (u32, FileState) {
+        let files = self.read_files();
+        let (number, state) = files.last_key_value().expect("a log has at least one file");
+        (*number, state.clone())
+    }
+
+    /// Number of the oldest file.
+    pub(super) fn first(&self) -> u32 {
+        let files = self.read_files();
+        *files
+            .first_key_value()
+            .expect("a log has at least one file")
+            .0
+    }
+
+    /// Where the next frame will stand, unless a new file is begun first.
+    pub(super) fn end(&self) -> Pos {
+        let (file, state) = self.last();
+        Pos {
+            file,
+            at: state.end,
+        }
+    }
+
+    /// Where the first frame stands.
+    pub(super) fn beginning(&self) -> Pos {
+        let files = self.read_files();
+        let (file, state) = files
+            .first_key_value()
+            .expect("a log has at least one file");
+        Pos {
+            file: *file,
+            at: state.begin,
+        }
+    }
+
+    /// Begins a new file.
+    pub(super) fn begin(&self, number: u32, head: FileHead) -> Result<(), Error> {
+        let path = self.path(number);
+        let bytes = encode_head(&head);
+        let made = (|| {
+            let file = OpenOptions::new()
+                .create_new(true)
+                .write(true)
+                .open(&path)?;
+            file.write_all_at(&bytes, 0)?;
+            file.sync_all()?;
+            File::open(&self.dir)?.sync_all()
+        })();
+        if let Err(error) = made {
+            // Half a head is worth nothing, and would be in the way of the next attempt.
+            let _ = fs::remove_file(&path);
+            return Err(self.refused("creating", number, error));
+        }
+        let begin = bytes.len() as u64;
+        let end = begin;
+        self.write_files()
+            .insert(number, FileState { head, begin, end });
+        *self.spoilt() = false;
+        Ok(())
+    }
+
+    fn spoilt(&self) -> std::sync::MutexGuard<'_, bool> {
+        self.spoilt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self, what: &str, number: u32, source: io::Error) -> Error {
+        if is_full(&source) {
+            return Error::Full {
+                path: self.dir.parent().unwrap_or(&self.dir).to_owned(),
+            };
+        }
+        io_error(what, &self.path(number))(source)
+    }
+
+    /// True if the next frames belong into a new file.
+    pub(super) fn wants_new_file(&self) -> bool {
+        *self.spoilt() || self.last().1.end >= self.full_file
+    }
+
+    /// Adds frames at the end and waits until they are on the disk. Either all of them are there afterwards, or none.
+    pub(super) fn append(&self, bytes: &[u8]) -> Result<(), Error> {
+        let (number, state) = self.last();
+        let file = OpenOptions::new()
+            .write(true)
+            .open(self.path(number))
+            .map_err(io_error("opening", &self.path(number)))?;
+        if let Err(error) = file.write_all_at(bytes, state.end) {
+            let _ = file.set_len(state.end);
+            return Err(self.refused("writing", number, error));
+        }
+        if let Err(error) = file.sync_data() {
+            // After a failed sync nobody knows what the disk holds: leave this file as it was and go on in another.
+            let _ = file.set_len(state.end);
+            *self.spoilt() = true;
+            return Err(self.refused("syncing", number, error));
+        }
+        if let Some(state) = self.write_files().get_mut(&number) {
+            state.end += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Cuts the last file behind its last sound frame; gives the number of bytes that went.
+    pub(super) fn cut(&self, at: Pos) -> Result<u64, Error> {
+        let path = self.path(at.file);
+        let cut = (|| {
+            let file = OpenOptions::new().write(true).open(&path)?;
+            let length = file.metadata()?.len();
+            if length > at.at {
+                file.set_len(at.at)?;
+                file.sync_all()?;
+            }
+            Ok(length.saturating_sub(at.at))
+        })();
+        let gone = cut.map_err(io_error("cutting", &path))?;
+        if let Some(state) = self.write_files().get_mut(&at.file) {
+            state.end = at.at;
+        }
+        Ok(gone)
+    }
+
+    /// Takes a whole file away.
+    pub(super) fn remove_file(&self, number: u32) -> Result<(), Error> {
+        self.write_files().remove(&number);
+        self.handles().remove(&number);
+        let path = self.path(number);
+        fs::remove_file(&path).map_err(io_error("removing", &path))
+    }
+
+    fn handles(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Arc<File>>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle(&self, number: u32) -> Result<Arc<File>, Error> {
+        let mut handles = self.handles();
+        if let Some(file) = handles.get(&number) {
+            return Ok(Arc::clone(file));
+        }
+        let path = self.path(number);
+        let file = Arc::new(File::open(&path).map_err(io_error("opening", &path))?);
+        if handles.len() >= HANDLES {
+            handles.clear();
+        }
+        handles.insert(number, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// The bytes of an item, or its first `most`.
+    pub(super) fn item(&self, loc: Loc, most: usize) -> Result<Vec<u8>, Error> {
+        let length = usize::try_from(loc.length).unwrap_or(usize::MAX).min(most);
+        let mut bytes = vec![0; length];
+        let read = self
+            .handle(loc.file)?
+            .read_exact_at(&mut bytes, u64::from(loc.at));
+        match read {
+            Ok(()) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.damaged(loc)),
+            Err(error) => Err(io_error("reading", &self.path(loc.file))(error)),
+        }
+    }
+
+    /// The error for an item that is not what the index says.
+    pub(super) fn damaged(&self, loc: Loc) -> Error {
+        Error::Damaged {
+            what: format!("{} at byte {}", self.path(loc.file).display(), loc.at),
+        }
+    }
+
+    /// Reads every sound frame from a place on, to the end of the last file, in order.
+    pub(super) fn scan(
+        &self,
+        from: Pos,
+        mut each: impl FnMut(Read<'_>) -> Result<bool, Error>,
+    ) -> Result<Vec<Hole>, Error> {
+        let mut holes = Vec::new();
+        let mut expected = from.file;
+        for (number, state) in self.files() {
+            if number < from.file {
+                continue;
+            }
+            if number > expected {
+                let file = expected;
+                holes.push(Hole {
+                    file,
+                    from: 0,
+                    to: 0,
+                });
+            }
+            expected = number + 1;
+            let at = if number == from.file {
+                from.at.max(state.begin)
+            } else {
+                state.begin
+            };
+            if !self.scan_file(number, at, &mut holes, &mut each)? {
+                break;
+            }
+        }
+        Ok(holes)
+    }
+
+    fn scan_file(
+        &self,
+        number: u32,
+        mut at: u64,
+        holes: &mut Vec<Hole>,
+        each: &mut impl FnMut(Read<'_>) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        let path = self.path(number);
+        let file = self.handle(number)?;
+        let mut window = Window::new(&file).map_err(io_error("reading", &path))?;
+        while at < window.length {
+            let seen = window.frame(at).map_err(io_error("reading", &path))?;
+            if let Some((head, bytes)) = seen {
+                let pos = Pos { file: number, at };
+                at += bytes.len() as u64;
+                if !each(Read { head, pos, bytes })? {
+                    return Ok(false);
+                }
+            } else {
+                let to = window
+                    .next_frame(at + 1)
+                    .map_err(io_error("reading", &path))?;
+                holes.push(Hole {
+                    file: number,
+                    from: at,
+                    to,
+                });
+                at = to;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks at the heads of frames alone, without their contents: for finding a revision.
+    pub(super) fn heads(
+        &self,
+        number: u32,
+        mut each: impl FnMut(FrameHead, Pos) -> bool,
+    ) -> Result<(), Error> {
+        let path = self.path(number);
+        let Some(state) = self.read_files().get(&number).cloned() else {
+            return Ok(());
+        };
+        let file = self.handle(number)?;
+        let mut at = state.begin;
+        let mut bytes = [0u8; frame::HEAD];
+        while at + frame::HEAD as u64 <= state.end {
+            file.read_exact_at(&mut bytes, at)
+                .map_err(io_error("reading", &path))?;
+            let promised = bytes.first_chunk().and_then(frame::promised);
+            let (Some(length), Some(head)) = (promised, frame::head(&bytes)) else {
+                let mut window = Window::new(&file).map_err(io_error("reading", &path))?;
+                at = window
+                    .next_frame(at + 1)
+                    .map_err(io_error("reading", &path))?;
+                continue;
+            };
+            if !each(head, Pos { file: number, at }) {
+                break;
+            }
+            at += length as u64;
+        }
+        Ok(())
+    }
+
+    fn read_head(&self, number: u32) -> Result<Option<FileState>, Error> {
+        let path = self.path(number);
+        let file = File::open(&path).map_err(io_error("opening", &path))?;
+        let end = file.metadata().map_err(io_error("reading", &path))?.len();
+        let mut bytes = vec![0; usize::try_from(end.min(512)).unwrap_or(512)];
+        file.read_exact_at(&mut bytes, 0)
+            .map_err(io_error("reading", &path))?;
+        match decode_head(&bytes) {
+            Ok((head, length)) => Ok(Some(FileState {
+                head,
+                begin: length as u64,
+                end,
+            })),
+            Err(Some(found)) => Err(Error::Newer {
+                path: self.dir.parent().unwrap_or(&self.dir).to_owned(),
+                found,
+                known: FORMAT,
+            }),
+            Err(None) => self.guess_head(&file, &path, end),
+        }
+    }
+
+    /// The head is damaged: what the first sound frame and the files before it say must do.
+    fn guess_head(&self, file: &File, path: &Path, end: u64) -> Result<Option<FileState>, Error> {
+        let mut window = Window::new(file).map_err(io_error("reading", path))?;
+        let at = window.next_frame(0).map_err(io_error("reading", path))?;
+        let seen = window.frame(at).map_err(io_error("reading", path))?;
+        let Some((first, _)) = seen else {
+            return Ok(None);
+        };
+        tracing::warn!(file = %path.display(), "the head of this file is damaged; its frames are read all the same");
+        let files = self.read_files();
+        let before = files.last_key_value().map(|(_, state)| state.head.clone());
+        let head = FileHead {
+            epoch: before.as_ref().map_or(1, |head| head.epoch),
+            number: first.number.saturating_sub(u64::from(first.visible)),
+            next_seq: before.as_ref().map_or(1, |head| head.next_seq),
+            authority: before.map_or_else(|| ("localhost".to_owned(), 1970), |head| head.authority),
+        };
+        Ok(Some(FileState {
+            head,
+            begin: at,
+            end,
+        }))
+    }
+}
+
+fn number_of(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(".alog")?;
+    let all_digits = digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_digit());
+    all_digits.then(|| digits.parse().ok())?.filter(|&n| n > 0)
+}
+
+fn encode_head(head: &FileHead) -> Vec<u8> {
+    let mut out = Out(MAGIC.to_vec());
+    out.0.extend_from_slice(&FORMAT.to_le_bytes());
+    let mut inner = Out::default();
+    inner.number(u64::from(head.epoch));
+    inner.number(head.number);
+    inner.number(head.next_seq);
+    inner.text(&head.authority.0);
+    inner.signed(i64::from(head.authority.1));
+    out.bytes(&inner.0);
+    let crc = crc32c::crc32c(&out.0);
+    out.0.extend_from_slice(&crc.to_le_bytes());
+    out.0
+}
+
+/// The head and its length; the error is the number of a newer format, if it is that.
+fn decode_head(bytes: &[u8]) -> Result<(FileHead, usize), Option<u32>> {
+    let mut input = In(bytes);
+    let mut start = || {
+        let magic = input.take(8)?;
+        let format = u32::from_le_bytes(*input.take(4)?.first_chunk()?);
+        (magic == MAGIC).then_some(format)
+    };
+    let format = start().ok_or(None)?;
+    // A flipped bit in the number would be told as a newer format: those count up by one, so believe only small ones.
+    if format > FORMAT && format < 1000 {
+        return Err(Some(format));
+    }
+    let mut rest = || {
+        let inner = input.bytes()?;
+        let length = bytes.len() - input.0.len();
+        let crc = u32::from_le_bytes(*input.take(4)?.first_chunk()?);
+        if crc32c::crc32c(&bytes[..length]) != crc {
+            return None;
+        }
+        let mut inner = In(inner);
+        let head = FileHead {
+            epoch: inner.small()?,
+            number: inner.number()?,
+            next_seq: inner.number()?,
+            authority: (
+                inner.text()?.to_owned(),
+                i32::try_from(inner.signed()?).ok()?,
+            ),
+        };
+        Some((head, length + 4))
+    };
+    rest().ok_or(None)
+}
+
+/// A stretch of a file in memory.
+struct Window<'a> {
+    file: &'a File,
+    length: u64,
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Window<'a> {
+    fn new(file: &'a File) -> io::Result<Self> {
+        Ok(Self {
+            file,
+            length: file.metadata()?.len(),
+            at: 0,
+            bytes: Vec::new(),
+        })
+    }
+
+    /// Makes `count` bytes from `at` available, or all up to the file's end.
+    fn load(&mut self, at: u64, count: usize) -> io::Result<&[u8]> {
+        let end = at.saturating_add(count as u64).min(self.length);
+        let have = self.at + self.bytes.len() as u64;
+        if at < self.at || end > have {
+            let count = usize::try_from((end - at).max(WINDOW as u64).min(self.length - at))
+                .unwrap_or(WINDOW);
+            self.bytes.resize(count, 0);
+            self.file.read_exact_at(&mut self.bytes, at)?;
+            self.at = at;
+        }
+        let from = usize::try_from(at - self.at).unwrap_or(0);
+        Ok(&self.bytes[from..])
+    }
+
+    /// The sound frame at this place, if there is one.
+    fn frame(&mut self, at: u64) -> io::Result<Option<(FrameHead, &[u8])>> {
+        let mut count = frame::PREFIX;
+        loop {
+            if at >= self.length || self.length - at < count as u64 {
+                return Ok(None);
+            }
+            match frame::peek(self.load(at, count)?) {
+                Peek::Needs(more) => count = more,
+                Peek::Bad => return Ok(None),
+                Peek::Frame(head, length) => {
+                    return Ok(Some((head, &self.load(at, length)?[..length])));
+                }
+            }
+        }
+    }
+
+    /// The place of the next sound frame, or the file's end.
+    fn next_frame(&mut self, mut at: u64) -> io::Result<u64> {
+        while at < self.length {
+            let bytes = self.load(at, WINDOW.min(4096))?;
+            let marks = bytes.windows(4);
+            let Some(skip) = marks.into_iter().position(|w| w == frame::MARK) else {
+                // The last three bytes may be the beginning of a mark.
+                let step = bytes.len().saturating_sub(3).max(1);
+                if at + bytes.len() as u64 >= self.length {
+                    return Ok(self.length);
+                }
+                at += step as u64;
+                continue;
+            };
+            at += skip as u64;
+            if self.frame(at)?.is_some() {
+                return Ok(at);
+            }
+            at += 1;
+        }
+        Ok(self.length)
+    }
+}

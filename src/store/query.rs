@@ -1,0 +1,478 @@
+//! Pages of lists: sets of places are merged in the order of publication, so a page costs what it shows and not what the
+//! store holds. Nothing here keeps a lock: each step looks for the next place beyond the one before.
+
+use std::sync::Arc;
+
+use super::apply::list_prefix;
+use super::core::Core;
+use super::index::Chunk;
+use super::item::scope_parts;
+use super::lists;
+use super::packed::{self, LAST, OTHER, Place, Rec};
+use super::{Error, Listing, Page};
+use crate::model::article::Article;
+use crate::model::label::{Cursor, Has, Scope, Selection};
+use crate::model::source::SourceId;
+
+/// How often a page is read again because a commit came in between.
+const ATTEMPTS: usize = 3;
+
+/// One page of a list.
+pub(super) fn select(core: &Core, selection: &Selection, page: Page) -> Result<Listing, Error> {
+    for attempt in 1.. {
+        let before = core.revision();
+        let mut listing = once(core, selection, page)?;
+        // Followers hear of what came in between, so what an older revision says of it does no harm.
+        if core.revision() == before || attempt == ATTEMPTS {
+            listing.as_of = before;
+            return Ok(listing);
+        }
+    }
+    unreachable!("the loop above returns")
+}
+
+fn once(core: &Core, selection: &Selection, page: Page) -> Result<Listing, Error> {
+    let mut listing = Listing::default();
+    let Some(mut query) = Query::new(core, selection, &mut listing)? else {
+        return Ok(listing);
+    };
+    match page {
+        Page::First { most } => {
+            listing.articles = query.older(LAST, most)?;
+        }
+        Page::After { cursor, most } => {
+            listing.articles = query.older(below(first_at(cursor)), most)?;
+            let newest = listing.articles.first().map_or(cursor, |(place, _)| *place);
+            let from = if listing.articles.is_empty() {
+                first_at(cursor)
+            } else {
+                above(last_at(newest))
+            };
+            listing.newer = query.any(from, Way::Newer)?;
+        }
+        Page::Before { cursor, most } => {
+            listing.articles = query.newer(above(last_at(cursor)), most)?;
+            listing.articles.reverse();
+            let newest = listing.articles.first().map(|(place, _)| *place);
+            listing.newer = match newest {
+                Some(newest) => query.any(above(last_at(newest)), Way::Newer)?,
+                None => false,
+            };
+            let oldest = listing.articles.last().map(|(place, _)| *place);
+            let from = oldest.map_or(last_at(cursor), |oldest| below(first_at(oldest)));
+            listing.older = query.any(from, Way::Older)?;
+            return Ok(listing);
+        }
+    }
+    let oldest = listing.articles.last().map(|(place, _)| *place);
+    let from = match (oldest, page) {
+        (Some(oldest), _) => below(first_at(oldest)),
+        (None, Page::After { cursor, .. }) => below(first_at(cursor)),
+        (None, _) => LAST,
+    };
+    listing.older = query.any(from, Way::Older)?;
+    Ok(listing)
+}
+
+/// The first of an article's possible places, whatever its spelling.
+fn first_at(cursor: Cursor) -> Place {
+    packed::place(cursor.published, cursor.seq, 0)
+}
+
+/// The last of them.
+fn last_at(cursor: Cursor) -> Place {
+    packed::place(cursor.published, cursor.seq, OTHER)
+}
+
+fn below(place: Place) -> Place {
+    match place {
+        (0, 0) => (0, 0),
+        (a, 0) => (a - 1, u64::MAX),
+        (a, b) => (a, b - 1),
+    }
+}
+
+fn above(place: Place) -> Place {
+    match place {
+        (a, u64::MAX) => (a.saturating_add(1), 0),
+        (a, b) => (a, b + 1),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Older,
+    Newer,
+}
+
+/// A list that is walked through, with the chunk that was looked at last.
+struct Walk<'a> {
+    core: &'a Core,
+    prefix: [u8; 5],
+    /// Members, for beginning with the shortest list.
+    count: u64,
+    chunk: Option<(Place, Arc<Chunk>)>,
+}
+
+impl Walk<'_> {
+    /// The nearest member at or beyond a place.
+    fn seek(&mut self, place: Place, way: Way) -> Result<Option<Place>, Error> {
+        let mut from = place;
+        loop {
+            let covered = self
+                .chunk
+                .as_ref()
+                .is_some_and(|(begin, chunk)| *begin <= from && from < chunk.upper);
+            if !covered {
+                // The last place of all belongs to the last chunk.
+                let at = if from == LAST { below(LAST) } else { from };
+                self.chunk = self.core.index.read().chunk(&self.prefix, at)?;
+            }
+            let Some((begin, chunk)) = &self.chunk else {
+                return Ok(None);
+            };
+            match way {
+                Way::Older => {
+                    let behind = chunk.places.partition_point(|member| *member <= from);
+                    if behind > 0 {
+                        return Ok(Some(chunk.places[behind - 1]));
+                    }
+                    if *begin == (0, 0) {
+                        return Ok(None);
+                    }
+                    from = below(*begin);
+                }
+                Way::Newer => {
+                    let at = chunk.places.partition_point(|member| *member < from);
+                    if let Some(member) = chunk.places.get(at) {
+                        return Ok(Some(*member));
+                    }
+                    if chunk.upper == LAST {
+                        return Ok(None);
+                    }
+                    from = chunk.upper;
+                }
+            }
+        }
+    }
+}
+
+/// Lists of which an article must stand in one.
+struct OneOf<'a>(Vec<Walk<'a>>);
+
+impl OneOf<'_> {
+    fn seek(&mut self, place: Place, way: Way) -> Result<Option<Place>, Error> {
+        let mut best: Option<Place> = None;
+        for walk in &mut self.0 {
+            if let Some(found) = walk.seek(place, way)? {
+                best = Some(match (best, way) {
+                    (None, _) => found,
+                    (Some(best), Way::Older) => best.max(found),
+                    (Some(best), Way::Newer) => best.min(found),
+                });
+            }
+        }
+        Ok(best)
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().map(|walk| walk.count).sum()
+    }
+}
+
+/// A selection as sets to merge.
+struct Query<'a> {
+    core: &'a Core,
+    all: Vec<OneOf<'a>>,
+    none: Vec<OneOf<'a>>,
+    filter: Filter,
+    oldest: Place,
+    newest: Place,
+    /// Articles of the month asked for that a whole list has, if that is known.
+    in_month: Option<u64>,
+}
+
+/// What only an article's own record can tell.
+struct Filter {
+    language: Option<String>,
+    image: bool,
+    enclosure: bool,
+    month: Option<u32>,
+    /// Numbers that articles of that month can have.
+    numbers: (u64, u64),
+}
+
+impl Filter {
+    fn is_open(&self) -> bool {
+        self.language.is_none() && !self.image && !self.enclosure && self.month.is_none()
+    }
+
+    fn lets(&self, rec: &Rec) -> bool {
+        self.language
+            .as_ref()
+            .is_none_or(|language| *language == rec.language)
+            && (!self.image || rec.has_image)
+            && (!self.enclosure || rec.has_enclosure)
+            && self
+                .month
+                .is_none_or(|month| packed::month_of(rec.first_seen) == month)
+    }
+}
+
+impl<'a> Query<'a> {
+    /// `None` if nothing can be found. Says in the listing whether the list is known, and when it was touched.
+    fn new(
+        core: &'a Core,
+        selection: &Selection,
+        listing: &mut Listing,
+    ) -> Result<Option<Self>, Error> {
+        let (kind, name) = scope_parts(&selection.scope);
+        let named = core.index.read().name(kind, name)?;
+        listing.known =
+            selection.scope == Scope::All || named.as_ref().is_some_and(|rec| rec.known);
+        let Some(named) = named.filter(|rec| rec.known) else {
+            return Ok(None);
+        };
+        listing.touched = named.touched;
+        let walk = Walk {
+            core,
+            prefix: list_prefix(kind, named.id),
+            count: named.count,
+            chunk: None,
+        };
+        let mut all = vec![OneOf(vec![walk])];
+        // Outputs may hold private articles, and these can be narrowed down apart from the public lists.
+        let hidden = matches!(selection.scope, Scope::Output(_));
+        let list = |scope: &Scope| lists_of(core, scope, hidden);
+        for tag in &selection.tags {
+            all.push(list(&Scope::Tag(tag.clone()))?);
+        }
+        if !selection.any.is_empty() {
+            let mut any = OneOf(Vec::new());
+            for tag in &selection.any {
+                any.0.extend(list(&Scope::Tag(tag.clone()))?.0);
+            }
+            all.push(any);
+        }
+        if let Some(key) = &selection.category {
+            all.push(list(&Scope::Category(key.clone()))?);
+        }
+        if let Some(id) = &selection.source {
+            all.push(list(&Scope::Source(SourceId::clone(id)))?);
+        }
+        if all.iter().any(|one| one.0.is_empty()) {
+            return Ok(None);
+        }
+        all.sort_by_key(OneOf::count);
+        let mut none = Vec::new();
+        for tag in &selection.not {
+            none.push(list(&Scope::Tag(tag.clone()))?);
+        }
+        let filter = filter(core, selection);
+        let Some(filter) = filter else {
+            return Ok(None);
+        };
+        let whole = all.len() == 1 && none.is_empty() && filter.month.is_some();
+        let in_month = filter.month.filter(|_| whole).map(|month| {
+            let found = named.months.iter().find(|(of, _)| *of == month);
+            found.map_or(0, |(_, count)| *count)
+        });
+        let (oldest, newest) = bounds(selection);
+        Ok(Some(Self {
+            core,
+            all,
+            none,
+            filter,
+            oldest,
+            newest,
+            in_month,
+        }))
+    }
+
+    /// The nearest article at or beyond a place that fits everything.
+    fn next(&mut self, from: Place, way: Way) -> Result<Option<(Place, Rec)>, Error> {
+        let mut from = match way {
+            Way::Older => from.min(self.newest),
+            Way::Newer => from.max(self.oldest),
+        };
+        let step = |place: Place| match way {
+            Way::Older => below(packed::bare(place)),
+            Way::Newer => above((place.0, place.1 | u64::from(OTHER))),
+        };
+        'next: loop {
+            let Some(place) = self.meet(from, way)? else {
+                return Ok(None);
+            };
+            let out = match way {
+                Way::Older => place < self.oldest,
+                Way::Newer => place > self.newest,
+            };
+            if out {
+                return Ok(None);
+            }
+            from = step(place);
+            let stuck = way == Way::Older && packed::bare(place) == (0, 0);
+            let cursor = packed::cursor(place);
+            let (first, last) = self.filter.numbers;
+            if cursor.seq < first || cursor.seq > last {
+                if stuck {
+                    return Ok(None);
+                }
+                continue;
+            }
+            for one in &mut self.none {
+                if let Some(found) = one.seek(last_at(cursor), Way::Older)?
+                    && packed::bare(found) == packed::bare(place)
+                {
+                    continue 'next;
+                }
+            }
+            // Gone since its place was read: a commit came in between.
+            let rec = self.core.index.read().article(cursor.seq)?;
+            if let Some(rec) = rec
+                && (self.filter.is_open() || self.filter.lets(&rec))
+            {
+                return Ok(Some((place, rec)));
+            }
+            if stuck {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The nearest place at which all lists have the same article.
+    fn meet(&mut self, from: Place, way: Way) -> Result<Option<Place>, Error> {
+        let mut at = from;
+        'again: loop {
+            let mut agreed: Option<Place> = None;
+            for one in &mut self.all {
+                // Spellings differ from list to list: look from the edge of the article's places.
+                let edge = match (agreed, way) {
+                    (None, _) => at,
+                    (Some(place), Way::Older) => (place.0, place.1 | u64::from(OTHER)),
+                    (Some(place), Way::Newer) => packed::bare(place),
+                };
+                let Some(found) = one.seek(edge, way)? else {
+                    return Ok(None);
+                };
+                match agreed {
+                    None => agreed = Some(found),
+                    Some(place) if packed::bare(place) == packed::bare(found) => {}
+                    Some(_) => {
+                        at = match way {
+                            Way::Older => (found.0, found.1 | u64::from(OTHER)),
+                            Way::Newer => packed::bare(found),
+                        };
+                        continue 'again;
+                    }
+                }
+            }
+            return Ok(agreed);
+        }
+    }
+
+    fn any(&mut self, from: Place, way: Way) -> Result<bool, Error> {
+        Ok(self.next(from, way)?.is_some())
+    }
+
+    fn older(&mut self, from: Place, most: usize) -> Result<Vec<(Cursor, Arc<Article>)>, Error> {
+        self.collect(from, most, Way::Older)
+    }
+
+    fn newer(&mut self, from: Place, most: usize) -> Result<Vec<(Cursor, Arc<Article>)>, Error> {
+        self.collect(from, most, Way::Newer)
+    }
+
+    fn collect(
+        &mut self,
+        mut from: Place,
+        most: usize,
+        way: Way,
+    ) -> Result<Vec<(Cursor, Arc<Article>)>, Error> {
+        let mut found = Vec::with_capacity(most.min(512));
+        while found.len() < most {
+            if self.in_month.is_some_and(|all| found.len() as u64 >= all) {
+                break;
+            }
+            let Some((place, rec)) = self.next(from, way)? else {
+                break;
+            };
+            let cursor = packed::cursor(place);
+            found.push((cursor, self.core.article(cursor.seq, &rec)?));
+            from = match way {
+                Way::Older => below(packed::bare(place)),
+                Way::Newer => above(last_at(cursor)),
+            };
+            if way == Way::Older && packed::bare(place) == (0, 0) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The sets of a list: the public one, and the one for private articles if these may be shown.
+fn lists_of<'a>(core: &'a Core, scope: &Scope, hidden: bool) -> Result<OneOf<'a>, Error> {
+    let (kind, name) = scope_parts(scope);
+    let Some(named) = core.index.read().name(kind, name)? else {
+        return Ok(OneOf(Vec::new()));
+    };
+    let walk = |kind: u8, count: u64| Walk {
+        core,
+        prefix: list_prefix(kind, named.id),
+        count,
+        chunk: None,
+    };
+    let mut walks = vec![walk(kind, named.count)];
+    if hidden {
+        walks.push(walk(kind.to_ascii_uppercase(), 1));
+    }
+    Ok(OneOf(walks))
+}
+
+/// `None` if no article can fit.
+fn filter(core: &Core, selection: &Selection) -> Option<Filter> {
+    let month = selection
+        .month
+        .map(|(year, month)| u32::try_from(year).unwrap_or(0) * 12 + month.saturating_sub(1));
+    let numbers = match month {
+        Some(month) => *core.index.read().figures.months.get(&month)?,
+        None => (0, u64::MAX),
+    };
+    Some(Filter {
+        language: selection.language.as_deref().map(lists::primary),
+        image: selection.has.contains(&Has::Image),
+        enclosure: selection.has.contains(&Has::Enclosure),
+        month,
+        numbers,
+    })
+}
+
+/// The oldest and the newest place that a selection allows.
+fn bounds(selection: &Selection) -> (Place, Place) {
+    let oldest = selection.since.map_or((0, 0), |since| {
+        above((packed::place(since, 0, 0).0, u64::MAX))
+    });
+    let newest = selection.before.map_or(LAST, |before| {
+        let (date, _) = packed::place(before, 0, 0);
+        if date == 0 {
+            (0, 0)
+        } else {
+            (date - 1, u64::MAX)
+        }
+    });
+    // Nothing is published after it was first seen.
+    let newest = match selection.month {
+        Some((year, month)) => {
+            let (year, month) = if month >= 12 {
+                (year + 1, 1)
+            } else {
+                (year, month + 1)
+            };
+            let end = crate::model::time::Timestamp::from_civil(year, month, 1, 0, 0, 0);
+            end.map_or(newest, |end| newest.min(packed::place(end, 0, 0)))
+        }
+        None => newest,
+    };
+    (oldest, newest)
+}

@@ -1,0 +1,573 @@
+//! The one writer: a thread that gathers the batches of many visits, adds them to the log with one write and one sync, and
+//! then lets the index know. Whoever committed hears of it only then.
+//!
+//! Batches that arrive while the disk is busy wait together; a lone one does not wait for company. The index goes to sled
+//! when much has changed or when nothing else is to be done.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::apply::{self, apply};
+use super::core::Core;
+use super::frame::{Draft, FrameHead};
+use super::item::Item;
+use super::log::{FileHead, Loc, Pos};
+use super::prepare::{Packed, Pending, Preparing};
+use super::rebuild;
+use super::{Committed, Error, Lease};
+use crate::model::article::Revision;
+use crate::model::source::SourceId;
+use crate::model::time::Timestamp;
+
+/// Batches that one sync takes at most.
+const GROUP: usize = 256;
+/// How long a batch may wait for others when many visits are under way.
+const COMPANY: Duration = Duration::from_millis(5);
+/// So many leases are many visits.
+const MANY: usize = 8;
+/// Changed items of the index that wait for sled at most.
+pub(super) const FLUSH_ITEMS: usize = 8192;
+/// Bytes of them.
+pub(super) const FLUSH_BYTES: usize = 24 << 20;
+/// How long they wait at most.
+const FLUSH_AFTER: Duration = Duration::from_millis(500);
+/// Below this, nothing is written: sled must never meet a full disk.
+const RESERVE: u64 = 24 << 20;
+
+/// What the writer is asked to do.
+pub(super) enum Message {
+    /// Keep a batch.
+    Commit(Box<Request>),
+    /// Do something between two groups.
+    Run(Box<dyn FnOnce(&mut Writer) + Send>),
+    /// Flush, let go of everything, end.
+    Close(oneshot::Sender<Result<(), Error>>),
+}
+
+/// A batch, and who waits for it.
+pub(super) struct Request {
+    pub(super) packed: Packed,
+    pub(super) now: Timestamp,
+    pub(super) reply: oneshot::Sender<Result<Committed, Error>>,
+}
+
+/// The writer's own knowledge.
+pub(super) struct Writer {
+    pub(super) core: Arc<Core>,
+    queue: Receiver<Message>,
+    pub(super) next_seq: u64,
+    pub(super) number: u64,
+    pub(super) epoch: u32,
+    last_flush: Instant,
+    latest: Timestamp,
+    /// The index does not follow the log any more.
+    broken: bool,
+    lock: Option<std::fs::File>,
+}
+
+/// A batch that is about to be written.
+struct Accepted {
+    head: FrameHead,
+    /// With the length of its body; states keep theirs.
+    items: Vec<(Item, Vec<u8>)>,
+    places: Vec<(usize, usize)>,
+    begin: usize,
+    bytes: Vec<u8>,
+    visit: Option<(SourceId, Timestamp, Lease)>,
+    /// A state that the log does not have.
+    light: Option<Vec<u8>>,
+    now: Timestamp,
+    reply: Option<oneshot::Sender<Result<Committed, Error>>>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        core: Arc<Core>,
+        queue: Receiver<Message>,
+        next_seq: u64,
+        newest: Revision,
+        lock: std::fs::File,
+    ) -> Self {
+        Self {
+            core,
+            queue,
+            next_seq,
+            number: newest.number,
+            epoch: newest.epoch,
+            last_flush: Instant::now(),
+            latest: Timestamp::EPOCH,
+            broken: false,
+            lock: Some(lock),
+        }
+    }
+
+    /// Works until it is told to close, or until nobody is left who could tell it.
+    pub(super) fn work(mut self) {
+        loop {
+            let message = match self.queue.recv_timeout(FLUSH_AFTER / 2) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.flush_if_due();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let _ = self.close();
+                    return;
+                }
+            };
+            let mut next = Some(message);
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Commit(first) => next = self.gather(*first),
+                    Message::Run(work) => self.guard(|writer| work(writer)),
+                    Message::Close(reply) => {
+                        let _ = reply.send(self.close());
+                        return;
+                    }
+                }
+            }
+            self.flush_if_due();
+        }
+    }
+
+    /// Takes what else is waiting; gives back the first message that is not a batch.
+    fn gather(&mut self, first: Request) -> Option<Message> {
+        let mut group = vec![first];
+        let mut next = None;
+        let begun = Instant::now();
+        let many = self.core.schedule().leased() >= MANY;
+        while group.len() < GROUP {
+            let waiting = if many {
+                let left = COMPANY.saturating_sub(begun.elapsed());
+                self.queue.recv_timeout(left).ok()
+            } else {
+                self.queue.try_recv().ok()
+            };
+            match waiting {
+                Some(Message::Commit(request)) => group.push(*request),
+                other => {
+                    next = other;
+                    break;
+                }
+            }
+        }
+        self.guard(|writer| writer.group(group));
+        next
+    }
+
+    /// Does something that may meet damage or a panic inside sled; the index is made anew then.
+    fn guard(&mut self, work: impl FnOnce(&mut Self)) {
+        let done = catch_unwind(AssertUnwindSafe(|| work(self)));
+        if let Err(panic) = done {
+            tracing::error!(
+                reason = super::index::panic_text(&*panic),
+                "the index failed"
+            );
+            self.broken = true;
+        }
+        if self.broken {
+            self.mend();
+        }
+    }
+
+    /// Makes the index anew from the log while the old one, if it still can, goes on answering.
+    fn mend(&mut self) {
+        match rebuild::anew(&self.core.log, &self.core.options) {
+            Ok((table, _)) => {
+                let old = self.core.index.replace(table);
+                let dir = old.dir().to_owned();
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+                rebuild::set_aside(&dir);
+                self.broken = false;
+            }
+            Err(error) => tracing::error!(%error, "the index could not be made anew"),
+        }
+    }
+
+    fn group(&mut self, group: Vec<Request>) {
+        let (mut pending, mut accepted) = (Pending::default(), Vec::new());
+        let mut leases = HashSet::new();
+        let (seq, number) = (self.next_seq, self.number);
+        for request in group {
+            let Request { packed, now, reply } = request;
+            match self.accept(packed, now, &pending, &mut leases) {
+                Ok((mut one, more)) => {
+                    pending.absorb(more);
+                    one.reply = Some(reply);
+                    accepted.push(one);
+                }
+                Err(error) => {
+                    self.broken |= matches!(error, Error::Damaged { .. });
+                    let _ = reply.send(Err(error));
+                }
+            }
+        }
+        let result = self.write(&mut accepted);
+        if let Err(error) = result {
+            (self.next_seq, self.number) = (seq, number);
+            for one in accepted {
+                let again = refusal(&error, &self.core);
+                // What needs no space is kept all the same: politeness towards origins does not wait for a disk.
+                let answer = if one.bytes.is_empty() {
+                    self.done(one.visit, one.light, one.now)
+                } else {
+                    Err(again)
+                };
+                if let Some(reply) = one.reply {
+                    let _ = reply.send(answer);
+                }
+            }
+            return;
+        }
+        let applied = self.apply(&accepted);
+        if let Err(error) = applied {
+            // The log has it, and the index will be made from the log: it is kept.
+            tracing::error!(%error, "the index failed");
+            self.broken = true;
+            self.mend();
+        }
+        self.publish();
+        for one in accepted {
+            let answer = self.done(one.visit, one.light, one.now).map(|_| Committed {
+                revision: Revision {
+                    epoch: self.epoch,
+                    number: one.head.number,
+                },
+            });
+            if let Some(reply) = one.reply {
+                let _ = reply.send(answer);
+            }
+        }
+    }
+
+    fn accept(
+        &mut self,
+        mut packed: Packed,
+        now: Timestamp,
+        pending: &Pending,
+        leases: &mut HashSet<Lease>,
+    ) -> Result<(Accepted, Pending), Error> {
+        if let Some((source, _, lease)) = &packed.batch.visit
+            && (leases.contains(lease) || !self.core.schedule().holds(source, *lease))
+        {
+            return Err(Error::LeaseLost(source.clone()));
+        }
+        let core = Arc::clone(&self.core);
+        let mut preparing = Preparing::new(&core, pending, self.next_seq);
+        preparing.check(&packed.batch)?;
+        let changes = std::mem::take(&mut packed.batch.changes);
+        let visible = !changes.is_empty();
+        let bodies = std::mem::take(&mut packed.bodies);
+        for (change, body) in changes.into_iter().zip(bodies) {
+            preparing.change(change, body)?;
+        }
+        let logged = preparing.state(&mut packed)?;
+        let visit = packed
+            .batch
+            .visit
+            .map(|(source, state, lease)| (source, state.next_due, lease));
+        leases.extend(visit.as_ref().map(|(_, _, lease)| *lease));
+        self.next_seq = preparing.next_seq;
+        self.number += u64::from(visible);
+        let head = self.frame_head(visible, false, now);
+        let (items, own) = (preparing.items, preparing.own);
+        let accepted = Accepted {
+            head,
+            items,
+            places: Vec::new(),
+            begin: 0,
+            bytes: Vec::new(),
+            light: (visit.is_some() && !logged).then_some(packed.state),
+            visit,
+            now,
+            reply: None,
+        };
+        Ok((accepted, own))
+    }
+
+    fn frame_head(&self, visible: bool, carried: bool, at: Timestamp) -> FrameHead {
+        FrameHead {
+            visible,
+            carried,
+            number: self.number,
+            at,
+            next_seq: self.next_seq,
+            count: 0,
+        }
+    }
+
+    /// Adds the frames of a group to the log and waits for the disk.
+    fn write(&mut self, accepted: &mut [Accepted]) -> Result<(), Error> {
+        let mut begin = 0;
+        for one in accepted.iter_mut().filter(|one| !one.items.is_empty()) {
+            let mut draft = Draft::new();
+            for (item, body) in &one.items {
+                draft.push(item, body);
+            }
+            one.begin = begin;
+            one.places.clone_from(&draft.places);
+            if !Draft::fits(draft.length()) {
+                return Err(Error::Io {
+                    what: "writing the article log".to_owned(),
+                    source: std::io::Error::new(
+                        std::io::ErrorKind::InvalidInput,
+                        "one visit brought more than a gigabyte",
+                    ),
+                });
+            }
+            begin += draft.length();
+            one.bytes = draft.seal(one.head);
+        }
+        if begin == 0 {
+            return Ok(());
+        }
+        if self.broken {
+            return Err(Error::Damaged {
+                what: "the index".to_owned(),
+            });
+        }
+        self.make_room()?;
+        let end = self.core.log.end();
+        let base = usize::try_from(end.at).unwrap_or(usize::MAX);
+        let mut bytes = Vec::with_capacity(begin);
+        for one in accepted.iter_mut() {
+            one.begin += base;
+            bytes.extend_from_slice(&one.bytes);
+        }
+        let written = self.core.log.append(&bytes);
+        self.core.full.store(
+            matches!(written, Err(Error::Full { .. })),
+            Ordering::Relaxed,
+        );
+        written
+    }
+
+    /// Begins a new file of the log if the last one is full, and sees that there is space.
+    pub(super) fn make_room(&mut self) -> Result<(), Error> {
+        let space = rustix::fs::statvfs(&self.core.options.path);
+        let free = space.map_or(u64::MAX, |space| {
+            space.f_bavail.saturating_mul(space.f_frsize)
+        });
+        let full = free < RESERVE;
+        if full != self.core.full.swap(full, Ordering::Relaxed) {
+            if full {
+                tracing::error!(
+                    free,
+                    "the disk is full: nothing new is kept until there is space; reading goes on"
+                );
+            } else {
+                tracing::info!(free, "there is space again: writing goes on");
+            }
+        }
+        if full {
+            return Err(Error::Full {
+                path: self.core.path(),
+            });
+        }
+        if self.core.log.wants_new_file() {
+            self.begin_file()?;
+        }
+        Ok(())
+    }
+
+    /// Begins a new file of the log.
+    pub(super) fn begin_file(&mut self) -> Result<(), Error> {
+        let (last, state) = self.core.log.last();
+        let head = FileHead {
+            epoch: self.epoch,
+            number: state_number(&self.core, last, state.head.number),
+            next_seq: self.next_seq,
+            authority: self.core.authority.clone(),
+        };
+        self.core.log.begin(last + 1, head)
+    }
+
+    /// Lets the index know what the log has.
+    fn apply(&mut self, accepted: &[Accepted]) -> Result<(), Error> {
+        let file = self.core.log.end().file;
+        for one in accepted.iter().filter(|one| !one.items.is_empty()) {
+            self.latest = self.latest.max(one.now);
+            let items = one.items.iter().zip(&one.places);
+            let mut table = self.core.index.write();
+            for ((item, body), (at, length)) in items {
+                let loc = Loc {
+                    file,
+                    at: u32::try_from(one.begin + at).unwrap_or(u32::MAX),
+                    length: u32::try_from(*length).unwrap_or(u32::MAX),
+                };
+                apply(&mut table, &one.head, item, loc, body)?;
+            }
+            table.applied = Pos {
+                file,
+                at: (one.begin + one.bytes.len()) as u64,
+            };
+        }
+        Ok(())
+    }
+
+    /// Ends a visit: the lease goes back, and a state that the log does not have goes to the index.
+    fn done(
+        &mut self,
+        visit: Option<(SourceId, Timestamp, Lease)>,
+        light: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<Committed, Error> {
+        if let Some((source, due, lease)) = visit {
+            self.core.schedule().give_back(lease, Some(due));
+            if let Some(body) = light {
+                self.keep_state(&source, &body)?;
+            }
+        }
+        self.latest = self.latest.max(now);
+        Ok(Committed {
+            revision: self.core.revision(),
+        })
+    }
+
+    /// Keeps a state in the index alone; the log's file that has an older one is remembered.
+    pub(super) fn keep_state(&mut self, source: &SourceId, body: &[u8]) -> Result<(), Error> {
+        let key = apply::state_key(source);
+        let mut table = self.core.index.write();
+        let old = table.raw(&key)?;
+        let file = old
+            .as_deref()
+            .and_then(apply::read_state)
+            .map_or(0, |(file, _)| file);
+        if old.is_none() {
+            table.figures.sources += 1;
+        }
+        table.put_raw(&key, Some(&apply::write_state(file, body)))
+    }
+
+    /// Writes one frame of things that are not a visit's, and lets the index know.
+    pub(super) fn add(
+        &mut self,
+        items: Vec<(Item, Vec<u8>)>,
+        visible: bool,
+        carried: bool,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let number = self.number;
+        self.number += u64::from(visible);
+        let mut one = [Accepted {
+            head: self.frame_head(visible, carried, now),
+            items,
+            places: Vec::new(),
+            begin: 0,
+            bytes: Vec::new(),
+            visit: None,
+            light: None,
+            now,
+            reply: None,
+        }];
+        if let Err(error) = self.write(&mut one) {
+            self.number = number;
+            return Err(error);
+        }
+        if let Err(error) = self.apply(&one) {
+            self.broken = true;
+            return Err(error);
+        }
+        self.publish();
+        self.flush_if_due();
+        Ok(())
+    }
+
+    /// The time of the latest commit.
+    pub(super) fn latest(&self) -> Timestamp {
+        self.latest
+    }
+
+    /// Tells followers of the newest revision.
+    fn publish(&self) {
+        let newest = Revision {
+            epoch: self.epoch,
+            number: self.number,
+        };
+        self.core.news.send_if_modified(|seen| {
+            let moved = *seen != newest;
+            *seen = newest;
+            moved
+        });
+    }
+
+    fn flush_if_due(&mut self) {
+        let (dirty, volume) = {
+            let table = self.core.index.read();
+            (table.dirty(), table.volume())
+        };
+        let due = dirty >= FLUSH_ITEMS
+            || volume >= FLUSH_BYTES
+            || (dirty > 0 && self.last_flush.elapsed() >= FLUSH_AFTER);
+        if due && !self.core.full.load(Ordering::Relaxed) {
+            self.guard(|writer| {
+                if let Err(error) = writer.flush() {
+                    tracing::error!(%error, "the index could not be written");
+                    writer.broken = true;
+                }
+            });
+        }
+    }
+
+    /// Gives the index to sled.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        self.last_flush = Instant::now();
+        self.core.index.flush()?;
+        self.core
+            .flushed
+            .store(self.latest.as_micros(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        self.core.closed.store(true, Ordering::Relaxed);
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            if self.broken || self.core.full.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            self.core.index.flush()?;
+            self.core.index.sync()
+        }));
+        self.core.index.close();
+        // The lock goes last: whoever takes it finds everything closed.
+        drop(self.lock.take());
+        done.unwrap_or_else(|panic| {
+            Err(Error::Damaged {
+                what: super::index::panic_text(&*panic),
+            })
+        })
+    }
+}
+
+/// The same refusal for each batch of a group.
+fn refusal(error: &Error, core: &Core) -> Error {
+    match error {
+        Error::Full { .. } => Error::Full { path: core.path() },
+        Error::Io { what, source } => Error::Io {
+            what: what.clone(),
+            source: std::io::Error::new(source.kind(), source.to_string()),
+        },
+        other => Error::Damaged {
+            what: other.to_string(),
+        },
+    }
+}
+
+/// The number of the newest revision in the log: what a new file begins behind.
+fn state_number(core: &Core, file: u32, begin: u64) -> u64 {
+    let mut number = begin;
+    let _ = core.log.heads(file, |head, _| {
+        number = number.max(head.number);
+        true
+    });
+    number
+}
