@@ -167,6 +167,11 @@ enum Command {
     /// Look for what could keep the daemon from its work
     #[command(after_help = "Example:\n  aggd doctor")]
     Doctor,
+    /// Print a published list, as a reader would get it
+    #[command(
+        after_help = "Examples:\n  aggd preview all\n  aggd preview tags/rust --format json --limit 5"
+    )]
+    Preview(articles::PreviewArgs),
     /// Drop what is too old, now
     #[command(after_help = "Example:\n  aggd gc")]
     Gc,
@@ -187,8 +192,8 @@ enum Command {
 
 /// Commands of later versions: named, so that nobody wonders whether the word was misspelt.
 const LATER: &[&str] = &[
-    "backup", "export", "extract", "preview", "restore", "retag", "search", "select", "stories",
-    "token", "verify",
+    "backup", "export", "extract", "restore", "retag", "search", "select", "stories", "token",
+    "verify",
 ];
 
 /// Runs the command that the arguments name.
@@ -229,6 +234,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Fa
         Command::Config => config::show(global, out),
         Command::Schema => config::schema(out),
         Command::Doctor => config::doctor(global, out),
+        Command::Preview(args) => articles::preview(global, &args, out),
         Command::Gc => feeds::gc(global, out),
         Command::Reload => feeds::reload(global, out),
         Command::Completions(args) => shell::completions(&args, out),

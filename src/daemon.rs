@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::model::time::Timestamp;
 use crate::ops;
 use crate::poll::{Counts, Poller};
-use crate::publish::{self, Publisher};
+use crate::publish::Publisher;
 use crate::serve;
 use crate::store::{self, Store};
 
@@ -271,20 +271,4 @@ fn ingest_options(config: &Config) -> ingest::Options {
         label: config.label.clone(),
         ..ingest::Options::default()
     }
-}
-
-/// The public facts of a source, for feeds and OPML.
-fn facts(config: &Config) -> Vec<publish::Facts> {
-    config
-        .sources
-        .iter()
-        .map(|source| publish::Facts {
-            id: source.id.clone(),
-            title: source.title.clone(),
-            category: source.category.clone(),
-            private: source.private,
-            url: source.url.clone(),
-            every: source.every.unwrap_or(config.poll.every).min,
-        })
-        .collect()
 }

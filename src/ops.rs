@@ -7,6 +7,7 @@ pub mod articles;
 pub mod discover;
 pub mod feeds;
 pub mod labels;
+pub mod lists;
 pub mod local;
 mod markup;
 pub mod opml;
@@ -63,6 +64,8 @@ pub enum Request {
     Tags {},
     /// All categories: [`labels::LabelRow`]s.
     Categories {},
+    /// A published list, rendered: [`lists::Previewed`].
+    Preview(lists::Preview),
     /// Why an article is as it is: [`articles::Explanation`].
     Explain {
         /// Its id.
@@ -282,6 +285,7 @@ pub async fn answer(context: &Context, request: Request) -> Result<serde_json::V
         }
         Request::Tags {} => json(&labels::tags(context).await?),
         Request::Categories {} => json(&labels::categories(context).await?),
+        Request::Preview(wanted) => json(&lists::preview(context, &wanted).await?),
         Request::Explain { id } => json(&articles::explain(context, &id).await?),
         Request::Purge { id } => json(&articles::purge(context, &id).await?),
         Request::Gc {} => json(&feeds::sweep(context).await?),

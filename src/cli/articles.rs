@@ -7,6 +7,7 @@ use super::{Exit, Failure, Global};
 use crate::ops::Request;
 use crate::ops::articles::{ArticleRow, ArticleView, Articles, Explanation, Query, Sightings};
 use crate::ops::labels::LabelRow;
+use crate::ops::lists::{self, Preview, Previewed};
 
 /// Articles of a list, unless `--limit` says otherwise.
 const USUAL: usize = 50;
@@ -63,6 +64,53 @@ pub(super) struct LabelArgs {
     /// How many at most
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+}
+
+/// Arguments of `aggd preview`.
+#[derive(Debug, clap::Args)]
+pub(super) struct PreviewArgs {
+    /// all, tags/T, categories/C, sources/ID, or any path that readers may ask for
+    list: String,
+    /// In which format [default: atom]
+    #[arg(long)]
+    format: Option<FeedFormat>,
+    /// How many articles
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Only those that an expression fits
+    #[arg(long, value_name = "EXPR", hide = true)]
+    when: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum FeedFormat {
+    /// RSS 2.0
+    Rss,
+    /// Atom 1.0
+    Atom,
+    /// JSON Feed 1.1
+    Json,
+}
+
+pub(super) fn preview(global: &Global, args: &PreviewArgs, out: &mut Out) -> Result<Exit, Failure> {
+    if args.when.is_some() {
+        return Err(Failure::usage("`--when` is not available in this version"));
+    }
+    let format = args.format.map(|format| match format {
+        FeedFormat::Rss => "rss",
+        FeedFormat::Atom => "atom",
+        FeedFormat::Json => "json",
+    });
+    let access = Access::open(global, Need::Store)?;
+    let shown: Previewed = access.ask(Request::Preview(Preview {
+        target: lists::target(&args.list, format, args.limit),
+    }))?;
+    access.close()?;
+    out.text(&shown.text)?;
+    if !shown.text.ends_with('\n') {
+        out.text("\n")?;
+    }
+    Ok(Exit::Done)
 }
 
 pub(super) fn run(global: &Global, args: Args, out: &mut Out) -> Result<Exit, Failure> {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Parts, facts, ingest_options};
+use super::{Parts, ingest_options};
 use crate::config::Config;
 use crate::model::source::{Source, SourceId};
 use crate::model::time::Timestamp;
-use crate::ops::Reloaded;
+use crate::ops::{self, Reloaded};
 use crate::publish;
 use crate::store::{self, Store};
 
@@ -82,14 +82,7 @@ pub(super) async fn publish_settings(
     store: &dyn Store,
     now: Timestamp,
 ) -> Result<publish::Settings, store::Error> {
-    let mut settings = publish::Settings {
-        site: config.site.clone(),
-        options: config.publish,
-        label: config.label.clone(),
-        sources: facts(config),
-        outputs: Vec::new(),
-        shaped: now.whole_seconds(),
-    };
+    let mut settings = ops::lists::settings(config, now.whole_seconds());
     let fingerprint = settings.fingerprint().to_be_bytes();
     let noted = store.note(SHAPE).await?;
     match noted

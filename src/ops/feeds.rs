@@ -253,8 +253,10 @@ pub async fn list(context: &Context, filter: &Filter) -> Result<Vec<FeedRow>, Er
     let tag = filter.tag.as_deref().map(text::key);
     let category = filter.category.as_deref().map(text::key);
     let fits = |source: &Source| {
-        let shelf = source.category.as_deref().map(text::key);
-        category.is_none() || shelf == category
+        let Some(category) = &category else {
+            return true;
+        };
+        source.category.as_deref().map(text::key).as_ref() == Some(category)
     };
     let rows = config
         .sources

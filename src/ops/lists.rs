@@ -1,0 +1,119 @@
+//! The published lists, for whoever wants to see one without being a reader.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Error};
+use crate::config::Config;
+use crate::model::time::Timestamp;
+use crate::publish;
+
+/// Which list, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Preview {
+    /// Path and query of the list, as a reader would ask for it.
+    pub target: String,
+}
+
+/// A document as readers get it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Previewed {
+    /// Its text.
+    pub text: String,
+}
+
+/// What the published documents are made with. `shaped`: since when they look like this.
+#[must_use]
+pub fn settings(config: &Config, shaped: Timestamp) -> publish::Settings {
+    publish::Settings {
+        site: config.site.clone(),
+        options: config.publish,
+        label: config.label.clone(),
+        sources: config
+            .sources
+            .iter()
+            .map(|source| facts(source, config))
+            .collect(),
+        outputs: Vec::new(),
+        shaped,
+    }
+}
+
+/// The public facts of a source.
+fn facts(source: &crate::model::source::Source, config: &Config) -> publish::Facts {
+    publish::Facts {
+        id: source.id.clone(),
+        title: source.title.clone(),
+        category: source.category.clone(),
+        private: source.private,
+        url: source.url.clone(),
+        every: source.every.unwrap_or(config.poll.every).min,
+    }
+}
+
+/// The path under which a list is published, from what somebody typed: `tags/rust`, `/tags/rust.atom`, `all`. The
+/// format counts where the typed words name none.
+#[must_use]
+pub fn target(typed: &str, format: Option<&str>, most: Option<usize>) -> String {
+    let typed = typed.trim().trim_start_matches('/');
+    let (path, query) = typed.split_once('?').unwrap_or((typed, ""));
+    let named = path
+        .rsplit_once('.')
+        .filter(|(_, ending)| matches!(*ending, "rss" | "atom" | "json"));
+    let path = match (named, format) {
+        (Some((stem, _)), Some(format)) => format!("{stem}.{format}"),
+        (Some(_), None) => path.to_owned(),
+        (None, format) => format!("{path}.{}", format.unwrap_or("atom")),
+    };
+    let mut target = format!("/{path}");
+    let queries = [
+        Some(query.to_owned()).filter(|query| !query.is_empty()),
+        most.map(|most| format!("n={most}")),
+    ];
+    let queries: Vec<String> = queries.into_iter().flatten().collect();
+    if !queries.is_empty() {
+        target.push('?');
+        target.push_str(&queries.join("&"));
+    }
+    target
+}
+
+/// Renders a list.
+///
+/// # Errors
+/// If there is none of that name, or the store cannot be read.
+pub async fn preview(context: &Context, wanted: &Preview) -> Result<Previewed, Error> {
+    let config = context.config.load_full();
+    let settings = settings(&config, context.clock.now().whole_seconds());
+    let store = Arc::clone(context.store()?);
+    let bytes = publish::preview(store, settings, &wanted.target)
+        .await
+        .map_err(|error| match error {
+            publish::Error::BadRequest(text) => Error::Invalid(text),
+            publish::Error::NotFound(text) | publish::Error::Gone(text) => Error::NotFound(text),
+            publish::Error::Store(error) => Error::Store(error),
+            error @ publish::Error::Render { .. } => Error::Failed(super::with_causes(&error)),
+        })?;
+    Ok(Previewed {
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_named_in_several_ways() {
+        for (typed, format, most, wanted) in [
+            ("all", None, None, "/all.atom"),
+            ("/tags/node.js", None, None, "/tags/node.js.atom"),
+            ("tags/疫情", Some("rss"), Some(5), "/tags/疫情.rss?n=5"),
+            ("/all.json?lang=zh", None, Some(5), "/all.json?lang=zh&n=5"),
+            ("/all.json", Some("atom"), None, "/all.atom"),
+        ] {
+            assert_eq!(target(typed, format, most), wanted);
+        }
+    }
+}
