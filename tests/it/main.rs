@@ -2,10 +2,13 @@
 
 mod farm;
 mod fetch;
+mod hostile;
 mod main_job;
 mod origin;
 mod program;
+mod publish;
 mod samples;
+mod serve;
 mod store_contract;
 mod tidy;
 mod town;
