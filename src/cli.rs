@@ -7,10 +7,12 @@ mod access;
 mod add_feed;
 mod articles;
 mod check;
+mod config;
 mod edit;
 mod exit;
 mod feeds;
 pub mod log;
+mod opml;
 mod out;
 mod parse;
 mod run;
@@ -42,29 +44,33 @@ pub struct Cli {
     command: Command,
 }
 
+/// The options of every command stand together in its help.
+const GLOBAL: &str = "Global options";
+
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// The configuration [default: $AGGD_CONFIG, ./feeds.toml, ~/.config/aggd/feeds.toml, /etc/aggd/feeds.toml]
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(
+        help = "The configuration [default: $AGGD_CONFIG, ./feeds.toml, ~/.config/aggd/feeds.toml, /etc/aggd/feeds.toml]",
+        short, long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     config: Option<PathBuf>,
     /// The control socket of the daemon to ask
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
     socket: Option<PathBuf>,
     /// One JSON document instead of a table
-    #[arg(long, global = true, conflicts_with = "jsonl")]
+    #[arg(long, global = true, conflicts_with = "jsonl", help_heading = GLOBAL)]
     json: bool,
     /// One JSON object a line instead of a table
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     jsonl: bool,
     /// Say less
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     quiet: bool,
     /// Say more (twice: still more)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
     verbose: u8,
     /// Colours
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = GLOBAL)]
     color: Color,
 }
 
@@ -139,17 +145,34 @@ enum Command {
     /// Why an article is as it is: where it was seen, who gave it which tag
     #[command(after_help = "Example:\n  aggd explain 0123456789abcdef0123456789abcdef")]
     Explain(articles::ExplainArgs),
+    /// Read a feed and print what was understood, as JSON
+    #[command(
+        after_help = "Examples:\n  aggd parse feed.xml --url https://example.org/feed.xml\n  curl -s https://example.org/feed.xml | aggd parse -"
+    )]
+    Parse(parse::Args),
+    /// Take over the feeds of another reader
+    #[command(
+        after_help = "Examples:\n  aggd import-opml subscriptions.opml\n  curl -s https://example.org/opml | aggd import-opml - --category friends"
+    )]
+    ImportOpml(opml::ImportArgs),
+    /// Write the feeds as OPML, for other readers and for another aggd
+    #[command(after_help = "Example:\n  aggd export-opml feeds.opml")]
+    ExportOpml(opml::ExportArgs),
+    /// Show every setting in force, and where it was written
+    #[command(after_help = "Example:\n  aggd config")]
+    Config,
+    /// Print the JSON Schema of the configuration, for editors
+    #[command(after_help = "Example:\n  aggd schema > feeds.schema.json")]
+    Schema,
+    /// Look for what could keep the daemon from its work
+    #[command(after_help = "Example:\n  aggd doctor")]
+    Doctor,
     /// Drop what is too old, now
     #[command(after_help = "Example:\n  aggd gc")]
     Gc,
     /// Make the daemon read the configuration again
     #[command(after_help = "Example:\n  aggd reload")]
     Reload,
-    /// Read a feed and print what was understood, as JSON
-    #[command(
-        after_help = "Examples:\n  aggd parse feed.xml\n  curl -s https://example.org/feed | aggd parse --url https://example.org/feed -"
-    )]
-    Parse(parse::Args),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  aggd completions bash > /etc/bash_completion.d/aggd")]
     Completions(shell::CompletionArgs),
@@ -164,22 +187,8 @@ enum Command {
 
 /// Commands of later versions: named, so that nobody wonders whether the word was misspelt.
 const LATER: &[&str] = &[
-    "backup",
-    "config",
-    "doctor",
-    "export",
-    "export-opml",
-    "extract",
-    "import-opml",
-    "preview",
-    "restore",
-    "retag",
-    "schema",
-    "search",
-    "select",
-    "stories",
-    "token",
-    "verify",
+    "backup", "export", "extract", "preview", "restore", "retag", "search", "select", "stories",
+    "token", "verify",
 ];
 
 /// Runs the command that the arguments name.
@@ -189,10 +198,10 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let result = Out::new(&cli.global).and_then(|mut out| {
-        let done = dispatch(cli.global, cli.command, &mut out)?;
+    let mut out = Out::new(&cli.global);
+    let result = dispatch(&cli.global, cli.command, &mut out).and_then(|exit| {
         out.flush()?;
-        Ok(done)
+        Ok(exit)
     });
     match result {
         Ok(exit) => exit.into(),
@@ -200,28 +209,49 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     match command {
-        Command::Run(args) => run::run(&global, &args, out),
-        Command::Check(args) => check::run(&global, &args, out),
-        Command::AddFeed(args) => add_feed::run(&global, &args, out),
-        Command::EditFeed(args) => edit::edit(&global, &args, out),
-        Command::RemoveFeed(args) => edit::remove(&global, &args, out),
-        Command::ListFeeds(args) => feeds::list(&global, args, out),
-        Command::Status(args) => feeds::status(&global, &args, out),
-        Command::Fetch(args) => feeds::fetch(&global, args, out),
-        Command::Articles(args) => articles::run(&global, args, out),
-        Command::Tags(args) => articles::tags(&global, &args, out),
-        Command::Categories(args) => articles::categories(&global, &args, out),
-        Command::Explain(args) => articles::explain(&global, args, out),
-        Command::Gc => feeds::gc(&global, out),
-        Command::Reload => feeds::reload(&global, out),
-        Command::Parse(args) => {
-            parse::run(&args).map_err(|error| Failure::usage(format!("{error:#}")))
-        }
+        Command::Run(args) => run::run(global, &args, out),
+        Command::Check(args) => check::run(global, &args, out),
+        Command::AddFeed(args) => add_feed::run(global, &args, out),
+        Command::EditFeed(args) => edit::edit(global, &args, out),
+        Command::RemoveFeed(args) => edit::remove(global, &args, out),
+        Command::ListFeeds(args) => feeds::list(global, args, out),
+        Command::Status(args) => feeds::status(global, &args, out),
+        Command::Fetch(args) => feeds::fetch(global, args, out),
+        Command::Articles(args) => articles::run(global, args, out),
+        Command::Tags(args) => articles::tags(global, &args, out),
+        Command::Categories(args) => articles::categories(global, &args, out),
+        Command::Explain(args) => articles::explain(global, args, out),
+        Command::Parse(args) => parse(&args),
+        Command::ImportOpml(args) => opml::import(global, &args, out),
+        Command::ExportOpml(args) => opml::export(global, &args, out),
+        Command::Config => config::show(global, out),
+        Command::Schema => config::schema(out),
+        Command::Doctor => config::doctor(global, out),
+        Command::Gc => feeds::gc(global, out),
+        Command::Reload => feeds::reload(global, out),
         Command::Completions(args) => shell::completions(&args, out),
         Command::Man(args) => shell::man(&args, out),
         Command::Other(words) => Err(unknown(&words)),
+    }
+}
+
+/// Its exit code is its own: 1 says that the document is no feed.
+fn parse(args: &parse::Args) -> Result<Exit, Failure> {
+    match parse::run(args) {
+        Ok(exit) => Ok(exit),
+        Err(error) => {
+            let gone = error.chain().any(|cause| {
+                let io = cause.downcast_ref::<std::io::Error>();
+                io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+            });
+            Err(if gone {
+                Failure::new(Exit::Done, "")
+            } else {
+                Failure::usage(format!("{error:#}"))
+            })
+        }
     }
 }
 
@@ -253,10 +283,8 @@ fn usage(error: &clap::Error) -> ExitCode {
         } else {
             text.to_string()
         };
-        return match Out::plain().and_then(|mut out| {
-            out.text(&shown)?;
-            out.flush()
-        }) {
+        let mut out = Out::plain();
+        return match out.text(&shown).and_then(|()| out.flush()) {
             Ok(()) => Exit::Done.into(),
             Err(failure) => failure.report(),
         };

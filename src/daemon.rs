@@ -78,16 +78,12 @@ impl Daemon {
             metrics.clone(),
             settings,
         ));
-        let server = serve::Server::bind(
-            &config.server,
-            Arc::clone(&publisher),
-            metrics.clone(),
-            {
+        let server =
+            serve::Server::bind(&config.server, Arc::clone(&publisher), metrics.clone(), {
                 let clock = Arc::clone(&clock);
                 Arc::new(move || clock.now())
-            },
-        )
-        .context("opening the addresses of [server] listen")?;
+            })
+            .context("opening the addresses of [server] listen")?;
         let socket =
             control::Server::bind(&config.control).context("opening the control socket")?;
         let addresses = server.local_addrs();
@@ -210,6 +206,7 @@ impl Parts {
             started: Some(self.clock.now()),
             reload: Some(self.reloads.clone()),
             reload_failed: Arc::clone(&self.reload_failed),
+            poller: Some(self.poller.clone()),
         }
     }
 

@@ -268,7 +268,10 @@ impl Fetcher {
     /// Visits an address that is no source yet, with the same manners, limits and guard. Credentials in it are sent
     /// to its origin only.
     pub async fn get(&self, url: &str, now: Timestamp) -> Fetched {
-        let mut source = Source::new(SourceId::new("probe").expect("it is an id"), url);
+        let Some(nameless) = SourceId::new("probe") else {
+            unreachable!("it has the form of an id");
+        };
+        let mut source = Source::new(nameless, url);
         if let Ok(mut parsed) = Url::parse(url)
             && let Some(basic) = take_credentials(&mut parsed)
         {

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::time::Timestamp;
+use crate::poll::Poller;
 use crate::store::{self, Store};
 
 /// Changes when requests or answers change in a way that an older partner would misread.
@@ -158,20 +159,33 @@ impl Error {
             Self::Refused(_) => "refused",
             Self::NeedsDaemon => "needs-daemon",
             Self::Config(_) => "config",
-            Self::Store(store::Error::Full { .. }) => "full",
-            Self::Store(store::Error::Busy { .. }) => "busy",
-            Self::Store(store::Error::Missing { .. }) => "not-found",
-            Self::Store(store::Error::Io { source, .. }) => match source.kind() {
-                std::io::ErrorKind::PermissionDenied => "not-allowed",
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::ReadOnlyFilesystem => "full",
-                _ => "failed",
-            },
-            Self::Store(_) | Self::Failed(_) => "failed",
+            Self::Store(error) => store_kind(error),
+            Self::Failed(_) => "failed",
         };
         ErrorBody {
             kind: kind.to_owned(),
             text: with_causes(self),
         }
+    }
+}
+
+/// The kind of [`ErrorBody`] that one cause in a chain of errors stands for, if it is one that we know.
+#[must_use]
+pub fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    cause.downcast_ref::<store::Error>().map(store_kind)
+}
+
+fn store_kind(error: &store::Error) -> &'static str {
+    match error {
+        store::Error::Missing { .. } => "not-found",
+        store::Error::Full { .. } => "full",
+        store::Error::Busy { .. } => "busy",
+        store::Error::Io { source, .. } => match source.kind() {
+            std::io::ErrorKind::PermissionDenied => "not-allowed",
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::ReadOnlyFilesystem => "full",
+            _ => "failed",
+        },
+        _ => "failed",
     }
 }
 
@@ -206,6 +220,8 @@ pub struct Context {
     pub reload: Option<mpsc::Sender<ReloadRequest>>,
     /// The last reload that failed, and why, until one goes well.
     pub reload_failed: Arc<arc_swap::ArcSwapOption<(Timestamp, String)>>,
+    /// The daemon's poller; without one a command makes its own.
+    pub poller: Option<Poller>,
 }
 
 impl Context {
@@ -223,6 +239,7 @@ impl Context {
             started: None,
             reload: None,
             reload_failed: Arc::default(),
+            poller: None,
         }
     }
 

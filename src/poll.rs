@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use fastrand::Rng;
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, OnceCell, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -152,7 +152,7 @@ struct Floor {
     readers: Semaphore,
     tasks: TaskTracker,
     beat: Mutex<Instant>,
-    adopted: AtomicBool,
+    adopted: OnceCell<()>,
     driven: AtomicBool,
 }
 
@@ -227,7 +227,7 @@ impl Poller {
                 readers: Semaphore::new(cores),
                 tasks: TaskTracker::new(),
                 beat: Mutex::new(Instant::now()),
-                adopted: AtomicBool::new(false),
+                adopted: OnceCell::new(),
                 driven: AtomicBool::new(false),
             }),
         }
@@ -331,7 +331,7 @@ impl Poller {
             fetcher,
         }));
         floor.sources.store(sources);
-        if floor.adopted.load(Ordering::SeqCst) {
+        if floor.adopted.initialized() {
             floor.readopt().await?;
         }
         Ok(())
@@ -343,7 +343,8 @@ impl Poller {
         Arc::clone(&self.floor.settings.load().fetcher)
     }
 
-    /// Returns when nothing is due, nothing is under way, and nobody can start before time moves on.
+    /// Returns when nothing is due, nothing is under way, and nobody can start before time moves on. Before the loop has
+    /// begun there is no rest.
     pub async fn idle(&self) {
         let mut stirred = self.floor.stirred.subscribe();
         while !self.floor.is_idle().await {
@@ -381,14 +382,8 @@ impl Floor {
     }
 
     async fn adopt_once(&self, spread: bool) -> Result<(), store::Error> {
-        if self.adopted.swap(true, Ordering::SeqCst) {
-            return Ok(());
-        }
-        let adopted = self.adopt(spread).await;
-        if adopted.is_err() {
-            self.adopted.store(false, Ordering::SeqCst);
-        }
-        adopted
+        self.adopted.get_or_try_init(|| self.adopt(spread)).await?;
+        Ok(())
     }
 
     /// Tells the store which sources there are and when each is due, and remembers which hosts asked for silence.
@@ -790,6 +785,9 @@ impl Floor {
     }
 
     async fn is_idle(&self) -> bool {
+        if !self.adopted.initialized() {
+            return false;
+        }
         let now = self.clock.now();
         {
             let desk = self.desk();
@@ -797,7 +795,7 @@ impl Floor {
                 || !desk.ready.is_empty()
                 || !desk.asked.is_empty()
                 || desk.holding
-                || desk.queue.next().is_some_and(|at| at <= now);
+                || !desk.queue.is_asleep(now);
             if busy {
                 return false;
             }

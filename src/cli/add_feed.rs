@@ -1,5 +1,6 @@
 //! `aggd add-feed`: looks at an address, shows what is there, and appends it to the configuration.
 
+use std::collections::HashSet;
 use std::io::{BufRead, IsTerminal, Write};
 
 use clap::ValueEnum;
@@ -89,7 +90,7 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
         match choose(args, &config, asked, out) {
             Ok(all) => chosen.extend(all),
             Err(failure) => {
-                failure.report();
+                failure.say();
                 failures.push(failure);
             }
         }
@@ -127,13 +128,13 @@ fn choose(
             return Ok(vec![(path, None)]);
         }
         let found = runtime()?.block_on(discover::in_file(&config.fetch, &path));
-        let found = found.map_err(failed)?;
+        let found = found.map_err(|error| failed(&error))?;
         show(&found, out)?;
         return Ok(vec![(path, Some(found))]);
     }
     if args.no_fetch {
         let url = discover::address(asked)
-            .ok_or_else(|| failed(discover::Error::NotAnAddress(asked.to_owned())))?;
+            .ok_or_else(|| failed(&discover::Error::NotAnAddress(asked.to_owned())))?;
         let written = if url::Url::parse(asked).is_ok() {
             asked.to_owned()
         } else {
@@ -143,7 +144,7 @@ fn choose(
     }
     let mut found = runtime()?
         .block_on(discover::on_the_web(&config.fetch, asked))
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?;
     let one = if found.len() > 1 {
         pick(args, &mut found, asked, out)?
     } else {
@@ -153,8 +154,8 @@ fn choose(
     Ok(vec![(one.url.clone(), Some(one))])
 }
 
-fn failed(error: discover::Error) -> Failure {
-    let exit = match &error {
+fn failed(error: &discover::Error) -> Failure {
+    let exit = match error {
         discover::Error::NotAnAddress(_) => Exit::Usage,
         discover::Error::Fetch { .. } => Exit::Failed,
         discover::Error::Nothing(_) => Exit::NotFound,
@@ -232,7 +233,7 @@ fn write(
 ) -> Result<Vec<Planned>, Failure> {
     let mut locked = Locked::open(path)?;
     let before = edit::read_again(path, locked.text())?;
-    let mut taken: Vec<String> = before.sources.iter().map(|s| s.id.to_string()).collect();
+    let mut taken: HashSet<String> = before.sources.iter().map(|s| s.id.to_string()).collect();
     let mut new: Vec<NewFeed> = Vec::new();
     let mut planned = Vec::new();
     for (url, found) in chosen {
@@ -247,7 +248,7 @@ fn write(
             Some(id) => id.clone(),
             None => free_id(&url, &taken),
         };
-        taken.push(id.clone());
+        taken.insert(id.clone());
         new.push(feed(args, &id, &url));
         planned.push(Planned {
             id,
@@ -271,10 +272,10 @@ fn write(
         return Ok(planned);
     }
     edit::write_or_show(&mut locked, &after, &lines.join("\n"), out)?;
-    edit::reload(global, &before, &mut locked, out)?;
     for one in &planned {
         out.note(&format!("added `{}` to {}", one.id, path.display()))?;
     }
+    edit::reload(global, &before, &mut locked, out)?;
     Ok(planned)
 }
 
@@ -294,7 +295,7 @@ fn refuse_doubles(config: &Config, url: &str) -> Result<(), Failure> {
 }
 
 /// The id that the address gives, with a number if another feed has it.
-pub(super) fn free_id(url: &str, taken: &[String]) -> String {
+pub(super) fn free_id(url: &str, taken: &HashSet<String>) -> String {
     let id = config::default_id(&config::without_user_info(url)).to_string();
     if !taken.contains(&id) {
         return id;
@@ -303,7 +304,7 @@ pub(super) fn free_id(url: &str, taken: &[String]) -> String {
         .get(..id.len().min(58))
         .unwrap_or(&id)
         .trim_end_matches('-');
-    (2_u32..)
+    (2..=u32::MAX)
         .map(|number| format!("{short}-{number}"))
         .find(|id| !taken.contains(id))
         .unwrap_or(id)
@@ -336,7 +337,7 @@ mod tests {
 
     #[test]
     fn an_id_that_is_taken_gets_a_number() {
-        let taken = ["a-org".to_owned(), "a-org-2".to_owned()];
+        let taken = HashSet::from(["a-org".to_owned(), "a-org-2".to_owned()]);
         assert_eq!(free_id("https://a.org/", &taken), "a-org-3");
         assert_eq!(free_id("https://b.org/", &taken), "b-org");
     }

@@ -67,6 +67,11 @@ pub(super) fn remove(global: &Global, args: &RemoveArgs, out: &mut Out) -> Resul
         }
         let what = format!("take out of {}: {}\n", file.display(), ids.join(", "));
         write_or_show(&mut locked, &after, &what, out)?;
+        out.note(&format!(
+            "removed {} from {}",
+            ids.join(", "),
+            file.display()
+        ))?;
         reload(global, &config, &mut locked, out)?;
     }
     if args.purge {
@@ -77,7 +82,6 @@ pub(super) fn remove(global: &Global, args: &RemoveArgs, out: &mut Out) -> Resul
         }
         access.close()?;
     }
-    out.note(&format!("removed {}", args.ids.join(", ")))?;
     Ok(Exit::Done)
 }
 
@@ -131,8 +135,8 @@ pub(super) fn edit(global: &Global, args: &EditArgs, out: &mut Out) -> Result<Ex
         .chain(args.unset.iter().map(|key| format!("without {key}\n")))
         .collect();
     write_or_show(&mut locked, &text, &lines.concat(), out)?;
-    reload(global, &config, &mut locked, out)?;
     out.note(&format!("changed `{}` in {}", args.id, file.display()))?;
+    reload(global, &config, &mut locked, out)?;
     Ok(Exit::Done)
 }
 

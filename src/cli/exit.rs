@@ -74,13 +74,18 @@ impl Failure {
     /// Says it on stderr and gives the code.
     #[must_use]
     pub fn report(&self) -> ExitCode {
+        self.say();
+        self.exit.into()
+    }
+
+    /// Says it on stderr.
+    pub fn say(&self) {
         for line in &self.lines {
             eprintln!("{line}");
         }
         if !self.text.is_empty() {
             eprintln!("aggd: {}", self.text);
         }
-        self.exit.into()
     }
 }
 
@@ -144,17 +149,36 @@ impl From<config::edit::Error> for Failure {
 
 impl From<ops::Error> for Failure {
     fn from(error: ops::Error) -> Self {
-        let exit = match error.body().kind.as_str() {
-            "not-found" => Exit::NotFound,
-            "invalid" => Exit::Usage,
-            "refused" => Exit::Refused,
-            "needs-daemon" => Exit::NoDaemon,
-            "config" => Exit::Config,
-            "full" => Exit::CannotWrite,
-            "busy" => Exit::Busy,
-            "not-allowed" => Exit::NotAllowed,
-            _ => Exit::Failed,
+        let body = error.body();
+        Self::new(exit_of(&body.kind), body.text)
+    }
+}
+
+/// The exit code for a kind of [`ops::ErrorBody`].
+pub(super) fn exit_of(kind: &str) -> Exit {
+    match kind {
+        "not-found" => Exit::NotFound,
+        "invalid" => Exit::Usage,
+        "refused" => Exit::Refused,
+        "needs-daemon" => Exit::NoDaemon,
+        "config" => Exit::Config,
+        "full" => Exit::CannotWrite,
+        "busy" => Exit::Busy,
+        "not-allowed" => Exit::NotAllowed,
+        _ => Exit::Failed,
+    }
+}
+
+/// A chain of errors: the code is that of the first cause that has one.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        let error = match error.downcast::<config::Errors>() {
+            Ok(errors) => return errors.into(),
+            Err(error) => error,
         };
-        Self::new(exit, error.body().text)
+        let exit = error
+            .chain()
+            .find_map(|cause| ops::kind_of(cause).map(exit_of));
+        Self::new(exit.unwrap_or(Exit::Failed), format!("{error:#}"))
     }
 }

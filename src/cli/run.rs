@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, Failure, Global, Out};
+use super::out::Out;
+use super::{Exit, Failure, Global};
 use crate::clock::SystemClock;
-use crate::{config, daemon, ops, store};
+use crate::config;
+use crate::daemon::{self, Load};
 
 /// Arguments of `aggd run`.
 #[derive(Debug, clap::Args)]
@@ -18,42 +20,41 @@ pub(super) struct Args {
 
 pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     let path = config::locate(global.config.as_deref())?;
+    // Read once before anything starts: its mistakes belong on the terminal, and the log's settings are in it.
     let config = config::load(Some(&path))?;
     super::log::start(&config.log, global.verbose, global.quiet);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let load: daemon::Load = Arc::new(move || config::load(Some(&path)));
+    let load: Load = Arc::new(move || config::load(Some(&path)));
     let clock = Arc::new(SystemClock);
-    let runtime = tokio::runtime::Runtime::new()?;
-    if args.once {
-        let counts = runtime
-            .block_on(daemon::once(load, clock, CancellationToken::new()))
-            .map_err(failure)?;
-        out.line(&format!(
-            "{} feeds visited, {} failed, {} unchanged; {} new articles, {} updated",
-            counts.visited, counts.failed, counts.unchanged, counts.new, counts.updated
-        ))?;
-        return Ok(if counts.failed > 0 {
-            Exit::SomeFailed
-        } else {
-            Exit::Done
-        });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    if !args.once {
+        runtime.block_on(daemon::run(load, clock))?;
+        return Ok(Exit::Done);
     }
-    runtime
-        .block_on(daemon::run(load, clock))
-        .map_err(failure)?;
-    Ok(Exit::Done)
-}
-
-/// What kept the daemon from starting, by what one would do about it.
-fn failure(error: anyhow::Error) -> Failure {
-    let error = match error.downcast::<config::Errors>() {
-        Ok(errors) => return errors.into(),
-        Err(error) => error,
-    };
-    match error.downcast::<store::Error>() {
-        Ok(error) => ops::Error::Store(error).into(),
-        Err(error) => Failure::failed(format!("{error:#}")),
-    }
+    let counts = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let ended = daemon::once(load, clock, stop.clone());
+        let mut ended = std::pin::pin!(ended);
+        tokio::select! {
+            counts = ended.as_mut() => counts,
+            _ = tokio::signal::ctrl_c() => {
+                stop.cancel();
+                ended.await
+            }
+        }
+    })?;
+    out.note(&format!(
+        "{} feeds visited, {} failed, {} unchanged; {} new articles, {} updated",
+        counts.visited, counts.failed, counts.unchanged, counts.new, counts.updated
+    ))?;
+    Ok(if counts.failed > 0 {
+        Exit::SomeFailed
+    } else {
+        Exit::Done
+    })
 }

@@ -15,7 +15,7 @@ use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use super::nearest::hint;
 use super::schema::{self, Shape};
-use super::source::default_id;
+use super::source::{default_id, is_secret_header, without_user_info};
 
 /// Why a file was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,7 @@ pub struct Locked {
     path: PathBuf,
     text: String,
     before: Option<String>,
-    _directory: File,
+    directory: File,
 }
 
 impl Locked {
@@ -107,7 +107,7 @@ impl Locked {
             path,
             text,
             before: None,
-            _directory: directory,
+            directory,
         })
     }
 
@@ -192,7 +192,7 @@ impl Locked {
             let _ = std::fs::remove_file(&temporary);
             return done;
         }
-        self._directory
+        self.directory
             .sync_all()
             .map_err(io("cannot sync the directory of"))
     }
@@ -255,10 +255,9 @@ fn lock(directory: &File, shown: &Path) -> Result<(), Error> {
     const STEP: Duration = Duration::from_millis(20);
     for _ in 0..500 {
         match rustix::fs::flock(directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()),
             Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(STEP),
             // Some network file systems have no locks; the comparison before the rename still stands.
-            Err(_) => return Ok(()),
+            Ok(()) | Err(_) => return Ok(()),
         }
     }
     Err(Error::Locked {
@@ -300,6 +299,153 @@ pub fn value(key: &str, typed: &str) -> Result<Value, String> {
         (Shape::List(_), _) => list(typed.split(',').map(str::trim)),
         _ => text(typed),
     })
+}
+
+/// The keys and values of an inline table, as [`ExportedFeed::settings`] has them; `None` if it is none.
+#[must_use]
+pub fn inline_pairs(settings: &str) -> Option<NewFeed> {
+    let value: Value = settings.trim().parse().ok()?;
+    let table = value.as_inline_table()?.clone();
+    Some(
+        table
+            .into_iter()
+            .map(|(key, value)| (Cow::Owned(key.clone()), value))
+            .collect(),
+    )
+}
+
+/// A feed as it stands in feeds.toml, without what must not leave it.
+#[derive(Debug, Clone)]
+pub struct ExportedFeed {
+    /// Its address, without name and password; empty if it has none.
+    pub url: String,
+    /// Its category.
+    pub category: Option<String>,
+    /// All its settings: an inline table.
+    pub settings: String,
+    /// Headers that were left out since they hold a secret.
+    pub hidden: usize,
+    table: toml_edit::InlineTable,
+}
+
+impl ExportedFeed {
+    /// A setting that is a text.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.table.get(key)?.as_str().map(str::to_owned)
+    }
+}
+
+/// The feeds of a file, each with its id, however it came by it.
+///
+/// # Errors
+/// If the text is not TOML.
+pub fn feeds_of(text: &str, path: &Path) -> Result<Vec<ExportedFeed>, Error> {
+    let document = toml_edit::Document::parse(text).map_err(|_| Error::Broken {
+        path: path.to_owned(),
+    })?;
+    let tables: Vec<&dyn TableLike> = match document.get("feed") {
+        Some(Item::ArrayOfTables(tables)) => {
+            tables.iter().map(|one| one as &dyn TableLike).collect()
+        }
+        Some(Item::Value(Value::Array(list))) => list
+            .iter()
+            .filter_map(|one| one.as_inline_table().map(|one| one as &dyn TableLike))
+            .collect(),
+        _ => Vec::new(),
+    };
+    Ok(tables.into_iter().map(exported).collect())
+}
+
+fn exported(table: &dyn TableLike) -> ExportedFeed {
+    let mut settings = toml_edit::InlineTable::new();
+    let mut hidden = 0;
+    if let Some(id) = id_of(table) {
+        settings.insert("id", text(&id));
+    }
+    for (key, item) in table.iter().filter(|(key, _)| *key != "id") {
+        let Some(value) = bare(item) else { continue };
+        let value = match (key, value) {
+            ("url", Value::String(url)) => text(&without_user_info(url.value().trim())),
+            ("proxy", Value::String(proxy)) if proxy.value().contains('@') => {
+                hidden += 1;
+                continue;
+            }
+            ("headers", Value::InlineTable(headers)) => {
+                let open: toml_edit::InlineTable = headers
+                    .iter()
+                    .filter(|(name, value)| !value.is_str() || !is_secret_header(name))
+                    .map(|(name, value)| (name, value.clone()))
+                    .collect();
+                hidden += headers.len() - open.len();
+                Value::InlineTable(open)
+            }
+            (_, value) => value,
+        };
+        settings.insert(key, value);
+    }
+    let url = table.get("url").and_then(Item::as_str).unwrap_or_default();
+    ExportedFeed {
+        url: without_user_info(url.trim()),
+        category: table
+            .get("category")
+            .and_then(Item::as_str)
+            .map(str::to_owned),
+        settings: Value::InlineTable(settings.clone()).to_string(),
+        hidden,
+        table: settings,
+    }
+}
+
+/// The `[category.NAME]` tables of a file: name and settings, the latter as an inline table.
+///
+/// # Errors
+/// If the text is not TOML.
+pub fn categories_of(text: &str, path: &Path) -> Result<Vec<(String, String)>, Error> {
+    let document = toml_edit::Document::parse(text).map_err(|_| Error::Broken {
+        path: path.to_owned(),
+    })?;
+    let Some(table) = document.get("category").and_then(Item::as_table_like) else {
+        return Ok(Vec::new());
+    };
+    Ok(table
+        .iter()
+        .filter_map(|(name, item)| Some((name.to_owned(), bare(item)?.to_string())))
+        .collect())
+}
+
+/// The lines of one `[category.NAME]`, with an empty line before them.
+#[must_use]
+pub fn category_lines(name: &str, pairs: &NewFeed) -> String {
+    let key = toml_edit::Key::new(name);
+    let lines = feed_lines(pairs);
+    let pairs = lines.trim_start_matches("[[feed]]\n");
+    format!("\n[category.{}]\n{pairs}", key.display_repr())
+}
+
+/// A value without comments and line ends, tables as inline tables.
+fn bare(item: &Item) -> Option<Value> {
+    let mut value = item.clone().into_value().ok()?;
+    strip(&mut value);
+    Some(value)
+}
+
+fn strip(value: &mut Value) {
+    value.decor_mut().clear();
+    match value {
+        Value::InlineTable(table) => {
+            table.set_dotted(false);
+            table.fmt();
+            table.iter_mut().for_each(|(_, inner)| strip(inner));
+            table.fmt();
+        }
+        Value::Array(list) => {
+            list.iter_mut().for_each(strip);
+            list.set_trailing("");
+            list.fmt();
+        }
+        _ => {}
+    }
 }
 
 /// The lines of one new feed, without an empty line around them.
@@ -472,7 +618,7 @@ fn id_of(table: &dyn TableLike) -> Option<String> {
         return Some(id.to_owned());
     }
     let giver = match table.get("url").and_then(Item::as_str) {
-        Some(url) => super::source::without_user_info(url.trim()),
+        Some(url) => without_user_info(url.trim()),
         None => format!("exec:{}", table.get("command")?.get(0)?.as_str()?),
     };
     Some(default_id(&giver).as_str().to_owned())

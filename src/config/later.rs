@@ -59,3 +59,12 @@ pub(super) fn is_refused(path: &str) -> bool {
         .iter()
         .any(|later| matches!(later, Later::Key(key) if *key == path))
 }
+
+/// True if this word is refused as the value of the key.
+pub(super) fn is_refused_word(path: &str, word: &str) -> bool {
+    LATER.iter().any(|later| match later {
+        Later::Key(_) => false,
+        Later::Word(key, refused) => *key == path && *refused == word,
+        Later::OtherThan(key, done) => *key == path && *done != word,
+    })
+}

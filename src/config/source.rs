@@ -355,6 +355,10 @@ pub(super) fn every(value: &DeValue<'_>, default: Every) -> Option<Every> {
 
 /// The id of a feed that has none in feeds.toml, from its address alone so that it never depends on other feeds.
 #[must_use]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "whatever the address, what is made of it is an id"
+)]
 pub fn default_id(url: &str) -> SourceId {
     let address = url.split('#').next().unwrap_or(url);
     let rest = address
@@ -422,7 +426,8 @@ fn is_token(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-fn is_secret_header(name: &str) -> bool {
+/// Headers of these names usually carry a secret.
+pub(super) fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["auth", "cookie", "token", "key", "secret", "password"]
         .iter()

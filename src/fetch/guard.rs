@@ -116,24 +116,20 @@ impl Guard {
 
 /// IPv4 addresses that an IPv6 address carries, and that a translator or tunnel would lead to.
 fn embedded(v6: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
-    let s = v6.segments();
-    let v4 = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        Some(Ipv4Addr::new(a, b, c, d))
-    };
-    match s {
+    let v4 =
+        |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    match v6.segments() {
         // Mapped (::ffff:0:0/96), translated (::ffff:0:0:0/96), the old "compatible" form, and NAT64.
+        // So does 6to4, further to the front.
         [0, 0, 0, 0, 0, 0xffff | 0, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => [v4(high, low), None],
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => [v4(high, low), None],
         // Local NAT64 (RFC 8215): the prefix length is not known, so both places where the address may stand count.
-        [0x64, 0xff9b, 1, a, b, c, high, low] => [
+        [0x64, 0xff9b, 1, first, second, third, high, low] => [
             v4(high, low),
-            v4(a, ((b & 0xff) << 8) | (c >> 8)).filter(|v4| !v4.is_unspecified()),
+            v4(first, ((second & 0xff) << 8) | (third >> 8)).filter(|v4| !v4.is_unspecified()),
         ],
-        // 6to4.
-        [0x2002, high, low, ..] => [v4(high, low), None],
         // Teredo: server, and client with its bits turned over.
         [0x2001, 0, server_high, server_low, _, _, high, low] => {
             [v4(server_high, server_low), v4(!high, !low)]

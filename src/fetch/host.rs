@@ -355,7 +355,7 @@ mod tests {
         assert!(matches!(hosts.enter(&key, at(5000)), Welcome::Full));
         assert!(hosts.take_freed().is_empty());
         drop(first);
-        assert_eq!(hosts.take_freed(), [key.clone()]);
+        assert_eq!(hosts.take_freed(), std::slice::from_ref(&key));
         assert!(matches!(hosts.enter(&key, at(5000)), Welcome::Go(_)));
     }
 
@@ -412,7 +412,7 @@ mod tests {
         let Welcome::Go(place) = hosts.enter(&key, at(0)) else {
             panic!("nobody is there")
         };
-        let waiting = hosts.wait(&key, || at(0), Duration::from_secs(60));
+        let waiting = hosts.wait(&key, || at(0), Duration::from_mins(1));
         let (got, ()) = tokio::join!(waiting, async {
             tokio::task::yield_now().await;
             drop(place);
@@ -420,7 +420,7 @@ mod tests {
         assert!(got.is_ok());
         drop(got);
         hosts.pause(&key, at(7000));
-        let refused = hosts.wait(&key, || at(0), Duration::from_secs(60)).await;
+        let refused = hosts.wait(&key, || at(0), Duration::from_mins(1)).await;
         assert_eq!(refused.err(), Some(at(7000)));
     }
 }

@@ -9,20 +9,21 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use ammonia::Builder;
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use url::Url;
 
 use super::attribute::{KEPT, SCHEMES};
 use super::direct::{self, KEPT_ELEMENTS};
-use super::finish::{Finished, finish};
+use super::finish::finish;
+use super::hygiene::{first_illegal, is_illegal};
+use super::tame;
 use super::writer::Writer;
-use super::{is_illegal, tame};
 
 /// Elements nested deeper than this are left out.
 pub const DEPTH: usize = 256;
 
 /// Elements that go with all they hold.
-const DROPPED: [&str; 17] = [
+const DROPPED: [&str; 16] = [
     "script",
     "style",
     "template",
@@ -37,7 +38,6 @@ const DROPPED: [&str; 17] = [
     "xmp",
     "plaintext",
     "noembed",
-    "applet",
     "math",
     "svg",
 ];
@@ -58,13 +58,15 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 /// A clean fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cleaned {
-    /// Balanced, allow-listed HTML; `None` if nothing in it shows (no text and no media).
+    /// Balanced, allow-listed HTML; `None` if nothing is left.
     pub html: Option<String>,
+    /// Whether a reader sees anything of it: text or media. `<p>&nbsp;</p><br>` shows nothing.
+    pub shows: bool,
     /// Whether a limit cut something off: elements deeper than [`DEPTH`], or markup made to exhaust its reader.
     pub cut: bool,
 }
 
-/// Cleans a fragment: see [`clean_noting`]. `None` if nothing in it shows.
+/// Cleans a fragment: see [`clean_noting`]. `None` if nothing is left.
 #[must_use]
 pub fn clean(fragment: &str, base: Option<&Url>) -> Option<String> {
     clean_noting(fragment, base).html
@@ -75,33 +77,38 @@ pub fn clean(fragment: &str, base: Option<&Url>) -> Option<String> {
 #[must_use]
 pub fn clean_noting(fragment: &str, base: Option<&Url>) -> Cleaned {
     if memchr2(b'<', b'&', fragment.as_bytes()).is_none() {
-        let mut writer = Writer::new(fragment.len() + fragment.len() / 64, base, HashSet::new());
-        writer.text(fragment);
-        return Cleaned {
-            html: writer.finish(),
-            cut: false,
-        };
+        return escaped(fragment, false);
     }
     let fragment = normalised(fragment);
-    if let Some(html) = direct::clean(&fragment, base) {
-        return Cleaned { html, cut: false };
-    }
-    parsed(&fragment, base)
+    direct::clean(&fragment, base).unwrap_or_else(|| parsed(&fragment, base))
 }
 
-/// The road through the HTML parser.
+/// The road through the HTML parser, for fragments that it can bear.
 pub(super) fn parsed(fragment: &str, base: Option<&Url>) -> Cleaned {
     let tamed = tame::tamed(fragment);
-    let Finished { html, cut } = finish(&SANITIZER.clean(&tamed.html).to_string(), base);
-    Cleaned {
-        html,
-        cut: cut || tamed.cut,
+    if tamed.harmless || tame::is_bearable(&tamed) {
+        return finish(&SANITIZER.clean(&tamed.html).to_string(), base);
     }
+    let balanced = tame::balanced(&tamed);
+    match direct::clean(&balanced, base) {
+        Some(cleaned) => Cleaned {
+            cut: true,
+            ..cleaned
+        },
+        None => escaped(&super::text(fragment), true),
+    }
+}
+
+/// Text in which nothing is markup.
+fn escaped(text: &str, cut: bool) -> Cleaned {
+    let mut writer = Writer::new(text.len(), None, HashSet::new());
+    writer.plain(text);
+    writer.finish(cut)
 }
 
 /// Line ends as HTML reads them, and no control characters, before anybody looks for tags.
 pub(super) fn normalised(fragment: &str) -> Cow<'_, str> {
-    if !fragment.chars().any(is_illegal) && !fragment.contains('\r') {
+    if first_illegal(fragment).is_none() && memchr(b'\r', fragment.as_bytes()).is_none() {
         return Cow::Borrowed(fragment);
     }
     let mut clean = String::with_capacity(fragment.len());

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use url::Url;
 
-use super::clean::DEPTH;
+use super::clean::{Cleaned, DEPTH};
 use super::scan::{Scanner, Tag, Token};
 use super::writer::{Writer, decoded};
 
@@ -102,7 +102,7 @@ pub(super) const KEPT_ELEMENTS: [&str; 83] = [
 
 /// What the parser does about an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     /// Closes an open `p`.
     Block,
     Paragraph,
@@ -137,9 +137,9 @@ enum Class {
 
 /// An element by its name in the list above, or one that is left out while its content stays.
 #[derive(Debug, Clone, Copy)]
-struct Element {
-    name: &'static str,
-    class: Class,
+pub(super) struct Element {
+    pub(super) name: &'static str,
+    pub(super) class: Class,
     kept: bool,
 }
 
@@ -153,8 +153,8 @@ struct Open {
     anchor: bool,
 }
 
-/// The longest name in the list.
-const LONGEST: usize = 10;
+/// Longer names are in no list.
+const LONGEST: usize = 16;
 
 /// Elements without content, among the kept ones.
 pub(super) fn is_void(element: &str) -> bool {
@@ -165,8 +165,8 @@ pub(super) fn is_void(element: &str) -> bool {
 }
 
 /// The clean fragment, if this road is open for it all the way.
-pub(super) fn clean(fragment: &str, base: Option<&Url>) -> Option<Option<String>> {
-    let writer = Writer::new(fragment.len() + fragment.len() / 4, base, HashSet::new());
+pub(super) fn clean(fragment: &str, base: Option<&Url>) -> Option<Cleaned> {
+    let writer = Writer::new(fragment.len(), base, HashSet::new());
     let mut checker = Checker {
         writer,
         open: Vec::with_capacity(16),
@@ -184,7 +184,7 @@ pub(super) fn clean(fragment: &str, base: Option<&Url>) -> Option<Option<String>
     while !checker.open.is_empty() {
         checker.close();
     }
-    Some(checker.writer.finish())
+    Some(checker.writer.finish(false))
 }
 
 /// The stack of open elements; every method gives `None` where the road ends.
@@ -405,16 +405,41 @@ fn raw(element: Element, scanner: &mut Scanner<'_>) -> Option<()> {
 }
 
 /// The element of a name in any case; `None` for those that need the parser.
-fn element(name: &str) -> Option<Element> {
-    let mut buffer = [0; LONGEST];
-    let Some(lower) = buffer.get_mut(..name.len()) else {
-        return custom(name);
-    };
-    lower.copy_from_slice(name.as_bytes());
-    lower.make_ascii_lowercase();
-    let index = ELEMENTS.binary_search_by(|element| element.name.as_bytes().cmp(lower));
+pub(super) fn element(name: &str) -> Option<Element> {
+    if name.len() > LONGEST {
+        return None;
+    }
+    let key = key(name);
+    let index = KEYS.binary_search(&key);
     index.map_or_else(|_| custom(name), |index| Some(ELEMENTS[index]))
 }
+
+/// A name of sixteen bytes or less as a number; numbers are in the order of the names.
+const fn key(name: &str) -> u128 {
+    let bytes = name.as_bytes();
+    let (mut key, mut at) = (0, 0);
+    while at < 16 {
+        key = key << 8
+            | if at < bytes.len() {
+                bytes[at].to_ascii_lowercase() as u128
+            } else {
+                0
+            };
+        at += 1;
+    }
+    key
+}
+
+/// The keys of [`ELEMENTS`].
+static KEYS: [u128; ELEMENTS.len()] = {
+    let mut keys = [0; ELEMENTS.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        keys[at] = key(ELEMENTS[at].name);
+        at += 1;
+    }
+    keys
+};
 
 /// Elements of other makers, such as `<o:p>` and `<g-emoji>`: they go, their content stays.
 fn custom(name: &str) -> Option<Element> {
@@ -443,7 +468,7 @@ const fn dropped(name: &'static str, class: Class) -> Element {
 }
 
 /// Sorted by name.
-const ELEMENTS: [Element; 87] = [
+static ELEMENTS: [Element; 87] = [
     kept("a", Class::Anchor),
     kept("abbr", Class::Ordinary),
     kept("acronym", Class::Ordinary),

@@ -7,22 +7,14 @@ use std::collections::HashSet;
 use memchr::memmem;
 use url::Url;
 
-use super::clean::DEPTH;
+use super::clean::{Cleaned, DEPTH};
 use super::direct::is_void;
 use super::scan::{Scanner, Token};
 use super::writer::{Writer, decoded};
 
-/// What came of it.
-pub(super) struct Finished {
-    /// The fragment, unless it shows nothing.
-    pub(super) html: Option<String>,
-    /// Whether something lay deeper than [`DEPTH`] and was left out.
-    pub(super) cut: bool,
-}
-
 /// Rewrites a serialised fragment.
-pub(super) fn finish(html: &str, base: Option<&Url>) -> Finished {
-    let mut writer = Writer::new(html.len() + html.len() / 8, base, targets(html));
+pub(super) fn finish(html: &str, base: Option<&Url>) -> Cleaned {
+    let mut writer = Writer::new(html.len(), base, targets(html));
     let (mut depth, mut cut) = (0, false);
     for token in Scanner::new(html) {
         match token {
@@ -43,10 +35,7 @@ pub(super) fn finish(html: &str, base: Option<&Url>) -> Finished {
             Token::Text(_) | Token::Other(_) => {}
         }
     }
-    Finished {
-        html: writer.finish(),
-        cut,
-    }
+    writer.finish(cut)
 }
 
 /// The ids that links of the fragment lead to.

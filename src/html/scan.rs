@@ -124,7 +124,7 @@ impl<'a> Scanner<'a> {
         let bytes = self.text.as_bytes();
         let mut search = from.min(bytes.len());
         while let Some(open) = memchr(b'<', &bytes[search..]).map(|found| found + search) {
-            if bytes.get(open + 1).is_some_and(|c| opens_markup(*c)) {
+            if opens_markup(&bytes[open + 1..]) {
                 self.at = open;
                 return Some(Token::Text(&self.text[start..open]));
             }
@@ -156,16 +156,22 @@ impl<'a> Iterator for Scanner<'a> {
 
     fn next(&mut self) -> Option<Token<'a>> {
         let bytes = self.text.as_bytes();
-        match (bytes.get(self.at)?, bytes.get(self.at + 1)) {
-            (b'<', Some(second)) if opens_markup(*second) => self.markup(*second),
+        match bytes.get(self.at..)? {
+            [b'<', after @ ..] if opens_markup(after) => self.markup(after[0]),
+            [] => None,
             _ => self.plain_text(self.at + 1),
         }
     }
 }
 
-/// Whether a `<` before this byte begins anything but text.
-const fn opens_markup(c: u8) -> bool {
-    c.is_ascii_alphabetic() || matches!(c, b'/' | b'!' | b'?')
+/// Whether a `<` before these bytes begins anything but text. The standard takes `<!'` for a comment up to the next `>`;
+/// people who write it mean text.
+const fn opens_markup(after: &[u8]) -> bool {
+    match after {
+        [b'!', c, ..] => c.is_ascii_alphabetic() || matches!(c, b'-' | b'[' | b'>'),
+        [c, ..] => c.is_ascii_alphabetic() || matches!(c, b'/' | b'?'),
+        [] => false,
+    }
 }
 
 /// White space of HTML.
@@ -329,6 +335,7 @@ mod tests {
             ("x<!-- unclosed > ", "«x»"),
             ("x<", "«x<»"),
             ("x</", "«x» «</»"),
+            ("<!' <a b=c>x", "«<!' » a b=c «x»"),
             ("<p", ""),
             ("<é>", "«<é>»"),
             ("<p\u{c}a='é'>", "p a=é"),

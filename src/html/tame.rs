@@ -1,18 +1,197 @@
-//! Takes the teeth out of markup that was made to exhaust its reader, before the HTML parser sees it.
+//! Makes a fragment bearable for the HTML parser: the same tokens without what would not be kept anyway, and an answer
+//! to whether parsing them could cost more than the fragment is worth.
+//!
+//! HTML's rules for misnested tags let a few kilobytes grow into millions of elements, and a tree of depth `n` takes
+//! `n`² steps. Most fragments are too small or too orderly for that, which counting shows; for others a trial run of the
+//! parser does, with a sink that builds nothing. What fails the trial is closed and cut by simpler rules (`balance`).
 
-use std::borrow::Cow;
+use super::attribute;
+use super::scan::{Scanner, Tag, Token};
 
-/// A fragment that the HTML parser can read in reasonable time.
-pub(super) struct Tamed<'a> {
-    pub(super) html: Cow<'a, str>,
-    /// Whether something had to go.
-    pub(super) cut: bool,
+mod balance;
+mod trial;
+
+/// Elements whose content is raw characters up to their end tag. None of them is kept.
+const RAW: [&str; 9] = [
+    "iframe", "noembed", "noframes", "noscript", "script", "style", "textarea", "title", "xmp",
+];
+/// Elements that go with their content as far as it is closed.
+const CLOSED: [&str; 4] = ["math", "select", "svg", "template"];
+/// Tags that say nothing inside a fragment, and elements without content that are not kept.
+const SILENT: [&str; 17] = [
+    "area",
+    "base",
+    "basefont",
+    "bgsound",
+    "body",
+    "embed",
+    "frame",
+    "frameset",
+    "head",
+    "html",
+    "input",
+    "isindex",
+    "keygen",
+    "link",
+    "meta",
+    "param",
+    "plaintext",
+];
+/// Elements that the parser opens again where they were closed in the wrong order.
+const FORMATTING: [&str; 14] = [
+    "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
+];
+/// Elements that keep the parser from closing what was opened outside.
+const WALLS: [&str; 7] = [
+    "applet", "caption", "marquee", "object", "table", "td", "th",
+];
+
+/// So many start tags do no harm whatever their order, as long as hardly any formatting stays open.
+const FEW_TAGS: usize = 400;
+/// So many formatting elements may stay open without a trial.
+const FEW_OPEN: usize = 3;
+/// Stands where something was left out, so that what was apart stays apart.
+const GAP: &str = "<!---->";
+
+/// A fragment as the parser will see it.
+pub(super) struct Tamed {
+    /// The same tokens, less what is never kept.
+    pub(super) html: String,
+    /// How many start tags it has.
+    tags: usize,
+    /// Whether it may be parsed without a trial.
+    pub(super) harmless: bool,
 }
 
-/// Gives the fragment back as it is unless it is dangerous.
-pub(super) fn tamed(fragment: &str) -> Tamed<'_> {
+/// Takes from a fragment what would not be kept: raw content, foreign markup, attributes.
+pub(super) fn tamed(fragment: &str) -> Tamed {
+    let mut scanner = Scanner::new(fragment);
+    let mut html = String::with_capacity(fragment.len() + 64);
+    let mut survey = Survey::default();
+    let mut endless = [false; CLOSED.len()];
+    while let Some(token) = scanner.next() {
+        match token {
+            Token::Text(text) => escape(&mut html, text, b'<', "&lt;"),
+            Token::Start(tag) => {
+                let lower = tag.name.to_ascii_lowercase();
+                let name = if lower == "image" {
+                    "img"
+                } else {
+                    lower.as_str()
+                };
+                if RAW.contains(&name) {
+                    scanner.skip_raw(name);
+                    html.push_str(GAP);
+                } else if name == "plaintext" {
+                    break;
+                } else if let Some(index) = CLOSED.iter().position(|closed| *closed == name) {
+                    if !tag.attributes.ends_with('/') && !endless[index] {
+                        endless[index] = !scanner.skip_closed(name);
+                    }
+                    html.push_str(GAP);
+                } else if SILENT.contains(&name) {
+                    html.push_str(GAP);
+                } else {
+                    survey.opened(name);
+                    start(&mut html, name, tag);
+                }
+            }
+            Token::End(name) => {
+                let name = name.to_ascii_lowercase();
+                let name = name.as_str();
+                if RAW.contains(&name) || CLOSED.contains(&name) || SILENT.contains(&name) {
+                    html.push_str(GAP);
+                } else {
+                    survey.closed(name);
+                    html.extend(["</", name, ">"]);
+                }
+            }
+            Token::Other(_) => html.push_str(GAP),
+        }
+    }
     Tamed {
-        html: Cow::Borrowed(fragment),
-        cut: false,
+        html,
+        tags: survey.tags,
+        harmless: survey.is_harmless(),
+    }
+}
+
+/// Whether the HTML parser can read the fragment at a cost in proportion to its size.
+pub(super) fn is_bearable(tamed: &Tamed) -> bool {
+    trial::is_bearable(&tamed.html, tamed.tags)
+}
+
+/// The fragment nested and closed by simpler rules than the parser's, in bounded depth.
+pub(super) fn balanced(tamed: &Tamed) -> String {
+    balance::balanced(&tamed.html)
+}
+
+fn start(html: &mut String, name: &str, tag: Tag<'_>) {
+    html.extend(["<", name]);
+    attributes(html, tag, |_| true);
+    html.push('>');
+}
+
+/// Writes the attributes of a tag that may be kept and are `wanted`, values as they stand in the source.
+fn attributes(html: &mut String, tag: Tag<'_>, wanted: impl Fn(&str) -> bool) {
+    let mut seen = 0_u32;
+    for (name, value) in tag.attributes() {
+        let Some(index) = attribute::index(name) else {
+            continue;
+        };
+        if seen & (1 << index) == 0 && wanted(value) {
+            seen |= 1 << index;
+            html.extend([" ", attribute::KEPT[index], "=\""]);
+            escape(html, value, b'"', "&quot;");
+            html.push('"');
+        }
+    }
+}
+
+fn escape(html: &mut String, text: &str, byte: u8, replacement: &str) {
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(byte, rest.as_bytes()) {
+        html.push_str(&rest[..at]);
+        html.push_str(replacement);
+        rest = &rest[at + 1..];
+    }
+    html.push_str(rest);
+}
+
+/// What counting tags tells about the cost of parsing them.
+#[derive(Default)]
+struct Survey {
+    tags: usize,
+    /// Formatting elements open, by name, and in all; the most there ever were.
+    open: [usize; FORMATTING.len()],
+    all_open: usize,
+    most_open: usize,
+    walled: bool,
+}
+
+impl Survey {
+    fn opened(&mut self, name: &str) {
+        self.tags += 1;
+        self.walled |= WALLS.contains(&name);
+        if let Some(index) = FORMATTING.iter().position(|formatting| *formatting == name) {
+            self.open[index] += 1;
+            self.all_open += 1;
+            self.most_open = self.most_open.max(self.all_open);
+        }
+    }
+
+    fn closed(&mut self, name: &str) {
+        // Behind a wall an end tag may miss what it seems to close.
+        if !self.walled
+            && let Some(index) = FORMATTING.iter().position(|formatting| *formatting == name)
+            && self.open[index] > 0
+        {
+            self.open[index] -= 1;
+            self.all_open -= 1;
+        }
+    }
+
+    const fn is_harmless(&self) -> bool {
+        self.tags <= FEW_TAGS && self.most_open <= FEW_OPEN
     }
 }

@@ -66,7 +66,7 @@ const PARTING: [&str; 45] = [
 ];
 
 /// Other elements of HTML, past and present: what has one of these names between `<` and `>` is a tag.
-const INLINE: [&str; 79] = [
+const INLINE: [&str; 89] = [
     "a",
     "abbr",
     "acronym",
@@ -88,6 +88,7 @@ const INLINE: [&str; 79] = [
     "code",
     "col",
     "colgroup",
+    "command",
     "data",
     "datalist",
     "del",
@@ -100,19 +101,28 @@ const INLINE: [&str; 79] = [
     "head",
     "html",
     "i",
-    "img",
+    "ilayer",
     "image",
+    "img",
     "input",
     "ins",
+    "isindex",
     "kbd",
+    "keygen",
     "label",
+    "layer",
     "link",
+    "listing",
     "map",
     "mark",
     "marquee",
+    "menuitem",
     "meta",
     "meter",
+    "multicol",
     "nobr",
+    "noindex",
+    "object",
     "optgroup",
     "output",
     "param",
@@ -127,9 +137,11 @@ const INLINE: [&str; 79] = [
     "ruby",
     "s",
     "samp",
+    "search",
     "slot",
     "small",
     "source",
+    "spacer",
     "span",
     "strike",
     "strong",
@@ -144,8 +156,6 @@ const INLINE: [&str; 79] = [
     "var",
     "video",
     "wbr",
-    "center",
-    "search",
 ];
 
 /// The longest name in the lists above.
@@ -209,13 +219,15 @@ pub fn has_markup(text: &str) -> bool {
             .bytes()
             .position(|b| !b.is_ascii_alphanumeric())
             .unwrap_or(name.len());
-        let closes = || memchr(b'>', rest.as_bytes()).is_some();
         let delimited = matches!(
             name.as_bytes().get(end),
             Some(b' ' | b'\t' | b'\n' | b'\r' | b'/' | b'>')
         );
-        if rest.starts_with("<!--") || (delimited && role(&name[..end]) != Role::Unknown) {
-            return closes();
+        if rest.starts_with("<!--") {
+            return true;
+        }
+        if delimited && role(&name[..end]) != Role::Unknown {
+            return memchr(b'>', rest.as_bytes()).is_some();
         }
         rest = &rest[1..];
     }
@@ -353,6 +365,10 @@ mod tests {
             ("Vec<String> and Option<T>", "Vec<String> and Option<T>"),
             ("<foo>bar</foo> <o:p>x</o:p> <my-tag>y", "bar x y"),
             ("<foo bar=1>x", "x"),
+            (
+                "safe<object classid=x> description</object>",
+                "safe description",
+            ),
             ("cut <a href=\"http://exam", "cut"),
             ("日本<b>語</b>　テキスト", "日本語 テキスト"),
             ("<IMG SRC=x ALT=y>z<BR/>w", "z w"),
@@ -377,7 +393,12 @@ mod tests {
             "</p>",
             "x <A HREF='y'>z",
             "<!-- c -->",
+            "cut <!--",
             "<p\n class=x>",
+            "safe<object classid='x'> d",
+            "<blink>x",
+            "<META x>",
+            "<script>",
         ] {
             assert!(has_markup(markup), "{markup}");
         }

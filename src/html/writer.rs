@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use url::Url;
 
 use super::attribute::{self, KEPT, Kind};
+use super::clean::Cleaned;
 use super::is_illegal;
 use super::reference::{Place, decode};
 use super::scan::Tag;
@@ -18,35 +19,43 @@ pub(super) struct Writer<'a> {
     base: Option<&'a Url>,
     /// Ids that a link of the fragment leads to; only these are kept, and their links stay as they are.
     targets: HashSet<String>,
+    /// Beyond this length addresses are left out: a short link with a long base is as long as the base.
+    limit: usize,
     shows: bool,
 }
 
+/// How much longer than its source a fragment may become before its addresses go: so many times, and so many bytes.
+const GROWTH: (usize, usize) = (8, 4096);
+
 impl<'a> Writer<'a> {
-    pub(super) fn new(capacity: usize, base: Option<&'a Url>, targets: HashSet<String>) -> Self {
+    /// A writer for a source of this length.
+    pub(super) fn new(length: usize, base: Option<&'a Url>, targets: HashSet<String>) -> Self {
+        let out = String::with_capacity(length + length / 8);
         Self {
-            out: String::with_capacity(capacity),
+            out,
             base,
             targets,
+            limit: length * GROWTH.0 + GROWTH.1,
             shows: false,
         }
     }
 
-    /// The fragment, unless it shows nothing: no text and no media.
-    pub(super) fn finish(self) -> Option<String> {
-        if !self.shows {
-            return None;
-        }
-        let trimmed = self.out.trim_matches(|c: char| c.is_ascii_whitespace());
-        if trimmed.len() == self.out.len() {
-            Some(self.out)
-        } else {
-            Some(trimmed.to_owned())
+    /// The fragment, without white space around it. `cut` tells whether something was left out on the way.
+    pub(super) fn finish(mut self, cut: bool) -> Cleaned {
+        self.out.truncate(self.out.trim_ascii_end().len());
+        let leading = self.out.len() - self.out.trim_ascii_start().len();
+        self.out.drain(..leading);
+        Cleaned {
+            html: (!self.out.is_empty()).then_some(self.out),
+            shows: self.shows,
+            cut,
         }
     }
 
-    /// Bytes written so far.
-    pub(super) const fn len(&self) -> usize {
-        self.out.len()
+    /// Writes text in which `&` and `<` mean nothing but themselves.
+    pub(super) fn plain(&mut self, text: &str) {
+        escape(&mut self.out, text, Place::Text);
+        self.shows = self.shows || shows(text);
     }
 
     /// Writes text as it stands in HTML, references and all, in its plainest form.
@@ -105,6 +114,7 @@ impl<'a> Writer<'a> {
 
     fn kept<'v>(&self, kind: Kind, value: &'v str) -> Option<Cow<'v, str>> {
         match kind {
+            Kind::Address | Kind::Picture | Kind::Candidates if self.out.len() > self.limit => None,
             Kind::Address => {
                 let local = value.trim_matches(|c: char| c.is_ascii_whitespace());
                 if local
@@ -201,7 +211,7 @@ mod tests {
     use super::*;
     use crate::html::scan::{Scanner, Token};
 
-    fn written(source: &str) -> Option<String> {
+    fn written(source: &str) -> Cleaned {
         let mut writer = Writer::new(0, None, HashSet::from(["there".to_owned()]));
         for token in Scanner::new(source) {
             match token {
@@ -213,7 +223,7 @@ mod tests {
                 Token::Other(_) => {}
             }
         }
-        writer.finish()
+        writer.finish(false)
     }
 
     #[test]
@@ -221,35 +231,51 @@ mod tests {
         for (source, expected) in [
             (
                 "a &amp; b &lt; c > d \"e\" &nbsp;\u{a0}x",
-                Some("a &amp; b &lt; c &gt; d \"e\" &nbsp;&nbsp;x"),
+                "a &amp; b &lt; c &gt; d \"e\" &nbsp;&nbsp;x",
             ),
-            (
-                "a&#1;\u{1}b\u{85}c\u{FFFE}d\u{FEFF}é",
-                Some("abcd\u{FEFF}é"),
-            ),
-            (" &nbsp; \n", None),
+            ("a&#1;\u{1}b\u{85}c\u{FFFE}d\u{FEFF}é", "abcd\u{FEFF}é"),
             (
                 "<img src=x alt='\"&lt;&amp;'>",
-                Some("<img src=\"x\" alt=\"&quot;&lt;&amp;\">"),
+                "<img src=\"x\" alt=\"&quot;&lt;&amp;\">",
             ),
-            ("<img alt=x>", None),
-            ("<img src=x width=1 height=1px>", None),
-            ("<img src=x width=1>", Some("<img src=\"x\" width=\"1\">")),
+            ("<img src=x width=1 height=1px>", ""),
+            ("<img src=x width=1>", "<img src=\"x\" width=\"1\">"),
             (
                 "<a href=#there id=there onclick=x>y</a>",
-                Some("<a href=\"#there\" id=\"there\" rel=\"noopener noreferrer\">y</a>"),
+                "<a href=\"#there\" id=\"there\" rel=\"noopener noreferrer\">y</a>",
             ),
             (
                 "<p id=here title=a title=b style=c>x</p>",
-                Some("<p title=\"a\">x</p>"),
+                "<p title=\"a\">x</p>",
             ),
             (
                 "<a href='javascript:1' HREF=x>y</a>",
-                Some("<a rel=\"noopener noreferrer\">y</a>"),
+                "<a rel=\"noopener noreferrer\">y</a>",
             ),
-            (" <p>x</p>\n", Some("<p>x</p>")),
+            (" <p>x</p>\n", "<p>x</p>"),
+            ("<br>", "<br>"),
         ] {
-            assert_eq!(written(source).as_deref(), expected, "{source}");
+            assert_eq!(
+                written(source).html.unwrap_or_default(),
+                expected,
+                "{source}"
+            );
+        }
+    }
+
+    #[test]
+    fn text_and_media_show() {
+        for source in ["x", "<p>&nbsp;x", "<img src=x>", "<video></video>", "&lt;"] {
+            assert!(written(source).shows, "{source}");
+        }
+        for source in [
+            "",
+            " &nbsp; \n\u{a0}",
+            "<p>&#32;</p><hr>",
+            "<img alt=x>",
+            "<a href=x></a>",
+        ] {
+            assert!(!written(source).shows, "{source}");
         }
     }
 }

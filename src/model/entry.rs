@@ -50,7 +50,7 @@ pub struct Person {
 pub struct Link {
     /// Relation, `alternate` if the publisher gave none.
     pub rel: String,
-    /// Target.
+    /// Target; empty where the publisher described a link but gave it no address.
     pub href: String,
     /// Media type.
     pub media_type: Option<String>,

@@ -1,15 +1,22 @@
 //! How the sources are doing, and visiting them now.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Error};
 use crate::config::Config;
+use crate::fetch::Fetcher;
+use crate::ingest;
+use crate::metrics::Metrics;
 use crate::model::source::{
     Health, Move, MoveCandidate, Source, SourceId, SourceKind, SourceState, Visit,
 };
 use crate::model::time::Timestamp;
+use crate::poll::{Polled, Poller};
 use crate::text;
 
 /// Which sources.
@@ -290,7 +297,7 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
     for row in &rows {
         *states.entry(row.state.clone()).or_default() += 1;
     }
-    let (stats, next) = match &context.store {
+    let (figures, next) = match &context.store {
         Some(store) => (store.stats().await?, store.next_due().await?),
         None => (crate::store::Stats::default(), None),
     };
@@ -302,7 +309,7 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: context.started.map(|_| std::process::id()),
-        started: context.started.map(Timestamp::to_rfc3339),
+        started: context.started.map(shown),
         config: config
             .files
             .first()
@@ -312,13 +319,13 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
         feeds: config.sources.len(),
         states,
         silent,
-        next: next.map(Timestamp::to_rfc3339),
-        articles: stats.articles,
-        sightings: stats.sightings,
-        log_bytes: stats.log_bytes,
-        index_bytes: stats.index_bytes,
-        backed_up: stats.backed_up.map(Timestamp::to_rfc3339),
-        disk_full: stats.full,
+        next: next.map(shown),
+        articles: figures.articles,
+        sightings: figures.sightings,
+        log_bytes: figures.log_bytes,
+        index_bytes: figures.index_bytes,
+        backed_up: figures.backed_up.map(shown),
+        disk_full: figures.full,
         reload_failed: reload_failed.map(|failure| format!("{}: {}", failure.0, failure.1)),
         warnings: config.warnings.iter().map(ToString::to_string).collect(),
         failing,
@@ -356,8 +363,8 @@ pub async fn one(context: &Context, id: &str) -> Result<FeedStatus, Error> {
         polled: Some(state.url_current)
             .filter(|polled| !polled.is_empty() && *polled != source.url),
         why: state.why,
-        first_fail: state.first_fail.map(Timestamp::to_rfc3339),
-        failed_at: state.last_error.map(|fault| fault.at.to_rfc3339()),
+        first_fail: state.first_fail.map(shown),
+        failed_at: state.last_error.map(|fault| shown(fault.at)),
         move_candidate: state.move_candidate.as_ref().map(candidate),
         moves: state.moves.iter().map(moved_view).collect(),
         written: config.places.get(index).map(ToString::to_string),
@@ -376,14 +383,14 @@ fn moved_view(step: &Move) -> MoveView {
     MoveView {
         from: step.from.clone(),
         to: step.to.clone(),
-        at: step.at.to_rfc3339(),
+        at: shown(step.at),
         status: step.status,
     }
 }
 
 fn visit(visit: &Visit) -> VisitView {
     VisitView {
-        at: visit.at.to_rfc3339(),
+        at: shown(visit.at),
         outcome: visit.outcome.clone(),
         status: Some(visit.status).filter(|status| *status != 0),
         bytes: visit.bytes,
@@ -438,13 +445,94 @@ pub async fn sweep(context: &Context) -> Result<Swept, Error> {
     })
 }
 
-/// Visits sources now, or says that they are going to be visited.
+/// Visits sources now. With a daemon and without `wait`, what is not over in a moment goes on behind the answer.
 ///
 /// # Errors
-/// If feeds.toml has no such feed, or nobody here can visit.
+/// If feeds.toml has no such feed, or the store cannot.
 pub async fn fetch(context: &Context, fetch: &Fetch) -> Result<Fetched, Error> {
-    let _ = (context, fetch);
-    Err(Error::NeedsDaemon)
+    const MOMENT: Duration = Duration::from_millis(100);
+    let config = context.config.load_full();
+    let mut ids = Vec::new();
+    for id in &fetch.ids {
+        let id = find(&config, id)?.1.id.clone();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let count = if ids.is_empty() {
+        config.sources.len()
+    } else {
+        ids.len()
+    };
+    let ids = (!ids.is_empty()).then_some(ids);
+    let polled = if let Some(poller) = &context.poller {
+        let visits = poller.poll_now(ids, fetch.force);
+        if fetch.wait {
+            visits.await?
+        } else {
+            match tokio::time::timeout(MOMENT, visits).await {
+                Ok(polled) => polled?,
+                // Asked for is asked for: the loop goes on with it.
+                Err(_) => {
+                    return Ok(Fetched {
+                        visits: Vec::new(),
+                        planned: count,
+                    });
+                }
+            }
+        }
+    } else {
+        own_poller(context, &config)?
+            .poll_now(ids, fetch.force)
+            .await?
+    };
+    Ok(Fetched {
+        visits: polled.into_iter().map(fetched).collect(),
+        planned: 0,
+    })
+}
+
+fn own_poller(context: &Context, config: &Config) -> Result<Poller, Error> {
+    let fetcher = Fetcher::new(config.fetch.clone())
+        .map_err(|error| Error::Failed(super::with_causes(&error)))?;
+    let options = ingest::Options {
+        dedup: config.dedup,
+        label: config.label.clone(),
+        ..ingest::Options::default()
+    };
+    Ok(Poller::new(
+        Arc::clone(context.store()?),
+        Arc::new(fetcher),
+        Arc::clone(&context.clock),
+        Arc::new(ArcSwap::from_pointee(config.source_map())),
+        config.poll,
+        Arc::new(options),
+        Metrics::default(),
+    ))
+}
+
+fn fetched((id, polled): (SourceId, Polled)) -> FetchedFeed {
+    let quiet = |outcome: String| FetchedFeed {
+        id: id.to_string(),
+        outcome,
+        new: 0,
+        updated: 0,
+        error: None,
+    };
+    match polled {
+        Polled::Visited(report) => FetchedFeed {
+            new: report.new,
+            updated: report.updated,
+            error: report.fault.map(|fault| fault.text),
+            ..quiet(report.outcome)
+        },
+        Polled::Waits { until, why } => quiet(format!("waits until {until} ({why})")),
+        Polled::Unknown => quiet("is being visited by somebody else".to_owned()),
+        Polled::Dropped => FetchedFeed {
+            error: Some("the visit was broken off".to_owned()),
+            ..quiet("dropped".to_owned())
+        },
+    }
 }
 
 fn row(source: &Source, state: Option<&SourceState>, config: &Config, now: Timestamp) -> FeedRow {
@@ -462,8 +550,8 @@ fn row(source: &Source, state: Option<&SourceState>, config: &Config, now: Times
         category: source.category.clone(),
         tags: source.tags.clone(),
         state: health(state.health).to_owned(),
-        last_ok: state.last_ok.map(Timestamp::to_rfc3339),
-        next: next(state).map(Timestamp::to_rfc3339),
+        last_ok: state.last_ok.map(shown),
+        next: next(state).map(shown),
         url: source.url.clone(),
         home: about.and_then(|about| about.home_url.clone()),
         kind: match source.kind {
@@ -472,7 +560,7 @@ fn row(source: &Source, state: Option<&SourceState>, config: &Config, now: Times
             SourceKind::Exec(_) => "exec",
         }
         .to_owned(),
-        last_new: state.last_new.map(Timestamp::to_rfc3339),
+        last_new: state.last_new.map(shown),
         error: state
             .last_error
             .as_ref()
@@ -493,6 +581,11 @@ fn is_silent(state: &SourceState, config: &Config, now: Timestamp) -> bool {
     // A source that never had anything is silent since we know it.
     let since = state.last_new.or(state.last_ok.map(|_| state.added));
     since.is_some_and(|since| now.since(since) > config.poll.silent_after)
+}
+
+/// A point in time as operators read it: whole seconds.
+fn shown(time: Timestamp) -> String {
+    time.whole_seconds().to_rfc3339()
 }
 
 /// The word for how a source is doing.

@@ -1,5 +1,6 @@
 //! The store without a daemon: opened by the command itself.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Context, Error};
@@ -36,4 +37,38 @@ pub fn is_missing(error: &Error) -> bool {
 #[must_use]
 pub fn is_busy(error: &Error) -> bool {
     matches!(error, Error::Store(store::Error::Busy { .. }))
+}
+
+/// What can be said of a store's directory without opening it.
+///
+/// # Errors
+/// In words, if this user could not run a daemon on it.
+pub fn look(path: &Path) -> Result<String, String> {
+    use rustix::fs::Access;
+
+    let mut place = path;
+    // What is not there yet is made in the nearest directory that is.
+    while !place.exists() {
+        place = place.parent().ok_or("there is no such place")?;
+    }
+    rustix::fs::access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| format!("{} cannot be used by this user: {error}", place.display()))?;
+    let space =
+        rustix::fs::statvfs(place).map_err(|error| format!("cannot be looked at: {error}"))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let words = format!("{} MiB free", free >> 20);
+    if free < 256 << 20 {
+        return Err(format!("only {words}"));
+    }
+    Ok(if place == path {
+        words
+    } else {
+        format!("not made yet, {words}")
+    })
+}
+
+/// How many files this process may open; `None`: as many as it likes.
+#[must_use]
+pub fn open_files() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }

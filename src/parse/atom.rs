@@ -21,6 +21,7 @@ pub(super) fn read<'a>(r: &mut Reader<'a>, root: &Tag<'a>) -> FeedDraft<'a> {
         entry(r, &mut feed, root);
         return feed;
     }
+    r.enter_container(root.level);
     while let Some(tag) = r.child(root.level) {
         feed_child(r, &mut feed, &tag);
     }
@@ -170,6 +171,7 @@ fn link(r: &mut Reader<'_>, draft: &mut EntryDraft<'_>, level: Level) {
 pub(super) fn add_link(draft: &mut EntryDraft<'_>, link: Link, count: Option<u64>) {
     let href = || Some(link.href.clone());
     match link.rel.as_str() {
+        _ if link.href.is_empty() => {}
         "enclosure" => draft.enclose(Enclosure {
             url: link.href.clone(),
             mime_type: link.media_type.clone(),

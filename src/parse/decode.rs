@@ -254,7 +254,7 @@ fn strictly(codec: Codec, body: &[u8]) -> Option<Attempt<'_>> {
 }
 
 fn utf8(body: &[u8]) -> Option<Attempt<'_>> {
-    match std::str::from_utf8(body) {
+    match simdutf8::compat::from_utf8(body) {
         Ok(text) => Some(Attempt {
             text: Cow::Borrowed(text),
             errors: 0,
@@ -452,13 +452,17 @@ fn declaration(body: &[u8]) -> Option<&str> {
     (!value.is_empty()).then_some(value)
 }
 
-/// A guess from a part of the body that has enough bytes beyond ASCII.
+/// A guess from the part of the body where the bytes beyond ASCII begin.
 fn detect(body: &[u8]) -> &'static Encoding {
     let first = body.iter().position(|b| !b.is_ascii()).unwrap_or(0);
-    let sample = &body[first.saturating_sub(64)..];
-    let sample = &sample[..sample.len().min(SAMPLE)];
+    let start = if body.len() <= SAMPLE {
+        0
+    } else {
+        first.saturating_sub(64).min(body.len() - SAMPLE)
+    };
+    let sample = &body[start..body.len().min(start + SAMPLE)];
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(sample, sample.len() == body.len());
+    detector.feed(sample, start + sample.len() == body.len());
     detector.guess(None, Utf8Detection::Deny)
 }
 

@@ -104,15 +104,14 @@ pub(super) struct Common<'a> {
 impl Common<'_> {
     /// Adds a label, once.
     pub(super) fn term(&mut self, term: Term) {
-        let says_something = term.term.is_some() || term.label.is_some();
-        if says_something && self.terms.len() < MOST && !self.terms.contains(&term) {
+        if term != Term::default() && self.terms.len() < MOST && !self.terms.contains(&term) {
             self.terms.push(term);
         }
     }
 
     /// Adds a link.
     pub(super) fn link(&mut self, link: Link) {
-        if link.rel == "license" {
+        if link.rel == "license" && !link.href.is_empty() {
             self.license.offer(1, Some(link.href.clone()));
         }
         if self.links.len() < MOST {
@@ -120,10 +119,14 @@ impl Common<'_> {
         }
     }
 
+    /// The links that lead somewhere.
+    fn leading(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(|link| !link.href.is_empty())
+    }
+
     /// The first link of a relation.
     fn linked(&self, rel: &str) -> Option<&str> {
-        self.links
-            .iter()
+        self.leading()
             .find(|link| link.rel == rel)
             .map(|link| link.href.as_str())
     }
@@ -135,7 +138,7 @@ impl Common<'_> {
                 .as_deref()
                 .is_none_or(|kind| kind.contains("html"))
         };
-        let alternates = || self.links.iter().filter(|link| link.rel == "alternate");
+        let alternates = || self.leading().filter(|link| link.rel == "alternate");
         alternates()
             .find(is_page)
             .or_else(|| alternates().next())

@@ -34,6 +34,7 @@ pub(super) fn read<'a>(r: &mut Reader<'a>, root: &Tag<'a>) -> FeedDraft<'a> {
         .map(Cow::into_owned);
     feed.common.id.offer(1, about);
     r.speak(root, false);
+    r.enter_container(root.level);
     if root.local == "channel" {
         channel(r, &mut feed, root.level);
     } else {
@@ -78,6 +79,7 @@ fn version(r: &mut Reader<'_>, root: &Tag<'_>) -> (FeedFormat, Option<String>) {
 }
 
 fn channel<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, level: Level) {
+    r.enter_container(level);
     while let Some(tag) = r.child(level) {
         channel_child(r, feed, &tag);
     }
@@ -138,7 +140,7 @@ fn channel_link(r: &mut Reader<'_>, feed: &mut FeedDraft<'_>, level: Level) {
     let Some(link) = shared::link(r, level) else {
         return;
     };
-    if link.rel == "alternate" {
+    if link.rel == "alternate" && !link.href.is_empty() {
         feed.link.offer(CORE, Some(link.href.clone()));
     }
     feed.common.link(link);
@@ -239,6 +241,10 @@ fn item<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
     // `rdf:about` stands in for a guid, and need not be an address.
     let about = r.filled_attr("about").map(Cow::into_owned);
     draft.common.id.offer(2, about);
+    // The channels of 1997 (CDF) date their items in an attribute.
+    if let Some(date) = r.filled_attr("lastmod") {
+        draft.common.updated.offer(3, r.date(&date));
+    }
     draft
         .common
         .language
@@ -296,7 +302,7 @@ fn item_link(r: &mut Reader<'_>, draft: &mut EntryDraft<'_>, level: Level) {
     let Some(link) = shared::link(r, level) else {
         return;
     };
-    if link.rel == "alternate" {
+    if link.rel == "alternate" && !link.href.is_empty() {
         draft.link.offer(CORE, Some(link.href.clone()));
         draft.common.link(link);
     } else {

@@ -7,8 +7,10 @@ use super::value::{collapse, filled, plain};
 use super::xml::{Level, Reader, Tag};
 use crate::model::entry::{Generator, Link, Person, Term};
 
-/// Reads `link` in Atom's manner: attributes, or the text where `href` is missing.
+/// Reads `link` in Atom's manner: attributes, or the text where `href` is missing. A link without any address still says
+/// something of itself; its target is empty then.
 pub(super) fn link(r: &mut Reader<'_>, level: Level) -> Option<Link> {
+    let has_rel = r.filled_attr("rel").is_some();
     let rel = r
         .filled_attr("rel")
         .map_or_else(|| "alternate".to_owned(), |rel| collapse(&rel));
@@ -16,10 +18,23 @@ pub(super) fn link(r: &mut Reader<'_>, level: Level) -> Option<Link> {
     let hreflang = r.text_attr("hreflang");
     let title = r.text_attr("title").map(|title| plain(&title));
     let length = r.number_attr("length").filter(|length| *length > 0);
-    let href = match r.filled_attr("href") {
-        Some(href) => r.url(&href),
-        None => r.url_value(level),
-    }?;
+    // Only an address that was refused takes the link with it.
+    let (href, refused) = match r.filled_attr("href") {
+        Some(href) => {
+            let url = r.url(&href);
+            (url.clone().unwrap_or_default(), url.is_none())
+        }
+        None => (r.url_value(level).unwrap_or_default(), false),
+    };
+    let says_nothing = href.is_empty()
+        && media_type.is_none()
+        && hreflang.is_none()
+        && title.is_none()
+        && length.is_none()
+        && !has_rel;
+    if refused || says_nothing {
+        return None;
+    }
     // The relations that IANA registered may be written as URIs.
     let rel = match rel.strip_prefix("http://www.iana.org/assignments/relation/") {
         Some(name) => name.to_owned(),
@@ -215,7 +230,8 @@ pub(super) fn generator(r: &mut Reader<'_>, tag: &Tag<'_>) -> Option<Generator> 
     };
     let version = r.text_attr("version");
     let name = r.words(tag.level);
-    (name.is_some() || url.is_some()).then_some(Generator { name, url, version })
+    let generator = Generator { name, url, version };
+    (generator != Generator::default()).then_some(generator)
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ use memchr::{memchr, memmem};
 use url::Url;
 
 use self::scan::{Attr, End, Missing};
-use super::context::Context;
+use super::context::{Context, LONGEST_BASE};
 use super::notes::Notes;
+use super::value::excerpt;
 use crate::model::entry::WarningCode;
 
 pub(super) use self::content::{Inner, escape_into, trim};
@@ -106,6 +107,8 @@ pub(super) struct Reader<'a> {
     empty: bool,
     started: bool,
     eof: bool,
+    truncated: bool,
+    too_deep: bool,
     doctype: bool,
     bindings: Vec<Binding<'a>>,
     bases: Vec<(usize, Rc<Url>)>,
@@ -113,6 +116,8 @@ pub(super) struct Reader<'a> {
     overflow: Overflow<'a>,
     core: Core<'a>,
     item: Option<Level>,
+    /// What holds items: the root, and the channel in it.
+    containers: Vec<Level>,
     collecting: Collecting,
     missing: Missing,
     no_comment_end: bool,
@@ -146,6 +151,8 @@ impl<'a> Reader<'a> {
             empty: false,
             started: false,
             eof: false,
+            truncated: false,
+            too_deep: false,
             doctype: false,
             bindings: Vec::with_capacity(16),
             bases: cx.url.iter().map(|url| (0, Rc::clone(url))).collect(),
@@ -153,6 +160,7 @@ impl<'a> Reader<'a> {
             overflow: Overflow::default(),
             core: Core::default(),
             item: None,
+            containers: Vec::new(),
             collecting: Collecting::Nothing,
             missing: Missing::default(),
             no_comment_end: false,
@@ -204,6 +212,18 @@ impl<'a> Reader<'a> {
     /// Tells that this element is an item: another item inside it means that its end was forgotten.
     pub(super) fn enter_item(&mut self, item: Level) {
         self.item = Some(item);
+    }
+
+    /// Tells that items are expected in this element: an item deeper in it means that the end of something was forgotten.
+    pub(super) fn enter_container(&mut self, container: Level) {
+        while self
+            .containers
+            .last()
+            .is_some_and(|level| !self.is_open(*level))
+        {
+            self.containers.pop();
+        }
+        self.containers.push(container);
     }
 
     /// The value of an attribute of the element that was just started; the name in lower case, without prefix.
@@ -379,7 +399,10 @@ impl<'a> Reader<'a> {
     fn finish(&mut self) -> Step<'a> {
         if !self.eof {
             self.eof = true;
-            if !self.stack.is_empty() {
+            if self.truncated {
+                // Said already, with a better place.
+                self.stack.clear();
+            } else if !self.stack.is_empty() {
                 let open = self
                     .stack
                     .iter()
@@ -437,6 +460,7 @@ impl<'a> Reader<'a> {
 
     fn eof_inside(&mut self, what: &str) {
         self.at = self.text.len();
+        self.truncated = true;
         let mark = self.mark;
         self.notes.add(WarningCode::Truncated, Some(mark), || {
             format!("the document ends inside {what}")
@@ -671,22 +695,36 @@ impl<'a> Reader<'a> {
         let bytes = self.text.as_bytes();
         let name_at = self.at + 1;
         let name_end = scan::skip_name(bytes, name_at);
-        let raw = &self.text[name_at..name_end];
+        let mut raw = &self.text[name_at..name_end];
         self.attrs.clear();
+        let mut faults = Vec::new();
         let end = if bytes.get(name_end) == Some(&b'>') {
             End::At(name_end + 1, false)
         } else {
-            let notes = &mut self.notes;
-            let mut fault =
-                |fault, at| notes.add(WarningCode::XmlError, Some(at), || complaint(fault, raw));
+            let fault = &mut |fault, at| faults.push((fault, at));
             scan::attributes(
                 self.text,
                 name_end,
                 &mut self.attrs,
                 &mut self.missing,
-                &mut fault,
+                fault,
             )
         };
+        // Inside a value, what has no `>` is no tag: `if a <b then`.
+        if matches!(self.collecting, Collecting::Value(_))
+            && faults
+                .last()
+                .is_some_and(|(fault, _)| *fault == scan::Fault::OpenTag)
+        {
+            self.note(WarningCode::XmlError, || {
+                "bare `<`, write `&lt;`".to_owned()
+            });
+            return None;
+        }
+        for (fault, at) in faults {
+            self.notes
+                .add(WarningCode::XmlError, Some(at), || complaint(fault, raw));
+        }
         let End::At(end, empty) = end else {
             if self.started {
                 self.eof_inside("a tag");
@@ -696,6 +734,11 @@ impl<'a> Reader<'a> {
             return None;
         };
         self.at = end;
+        if let Some(name) = self.merged_name(name_at, end) {
+            raw = name;
+            self.attrs.clear();
+            self.at = name_at + name.len();
+        }
         self.started = true;
         let mut depth = self.stack.len();
         if !self.attrs.is_empty() {
@@ -719,9 +762,12 @@ impl<'a> Reader<'a> {
             if !empty {
                 self.overflow.push(raw);
             }
-            self.notes.add(WarningCode::Limit, Some(self.mark), || {
-                format!("elements deeper than {} are skipped", self.max_depth)
-            });
+            if !std::mem::replace(&mut self.too_deep, true) {
+                let most = self.max_depth;
+                self.note(WarningCode::Limit, || {
+                    format!("elements deeper than {most} are skipped")
+                });
+            }
             self.close_to(depth);
             return None;
         }
@@ -745,6 +791,19 @@ impl<'a> Reader<'a> {
             return Some(Step::End);
         }
         Some(Step::Start(tag))
+    }
+
+    /// The name of `<titleText</title>`, where `>` was lost: the end tag tells it.
+    fn merged_name(&self, name_at: usize, end: usize) -> Option<&'a str> {
+        let bytes = self.text.as_bytes();
+        if !bytes[end..].starts_with(b"</") || bytes[end - 1] == b'>' {
+            return None;
+        }
+        let name = &self.text[end + 2..scan::skip_name(bytes, end + 2)];
+        let merged = !name.is_empty()
+            && name_at + name.len() < end
+            && self.text[name_at..].starts_with(name);
+        merged.then_some(name)
     }
 
     /// Takes `xmlns`, `xml:base` and `xml:lang` of the element that will be at `depth`.
@@ -786,16 +845,20 @@ impl<'a> Reader<'a> {
 
     fn rebase(&mut self, value: &str, depth: usize) {
         let joined = match self.bases.last() {
+            _ if value.len() > LONGEST_BASE => Err(url::ParseError::Overflow),
             Some((_, base)) => base.join(value.trim()),
             None => Url::parse(value.trim()),
         };
         match joined {
-            Ok(url) if matches!(url.scheme(), "http" | "https" | "ftp") => {
+            Ok(url)
+                if matches!(url.scheme(), "http" | "https" | "ftp")
+                    && url.as_str().len() <= LONGEST_BASE =>
+            {
                 self.bases.push((depth, Rc::new(url)))
             }
             _ if value.trim().is_empty() => {}
             _ => self.note(WarningCode::BadUrl, || {
-                format!("xml:base `{value}` is not used")
+                format!("xml:base `{}` is not used", excerpt(value))
             }),
         }
     }
@@ -842,11 +905,21 @@ impl<'a> Reader<'a> {
         if self.collecting == Collecting::Foreign {
             return None;
         }
-        if ns == Ns::Core
-            && matches!(local, "item" | "entry")
-            && let Some(item) = self.item.filter(|item| self.is_open(*item))
-        {
-            return Some(item.depth - 1);
+        if ns == Ns::Core && matches!(local, "item" | "entry") {
+            let item = self
+                .item
+                .filter(|item| self.is_open(*item))
+                .map(|item| item.depth - 1);
+            let container = || {
+                self.containers
+                    .iter()
+                    .rev()
+                    .find(|level| self.is_open(**level))
+                    .map(|level| level.depth)
+            };
+            return item
+                .or_else(container)
+                .filter(|depth| *depth < self.stack.len());
         }
         let Collecting::Value(value) = self.collecting else {
             return None;
@@ -870,7 +943,7 @@ impl<'a> Reader<'a> {
             | Ns::Podcast
             | Ns::Thread
             | Ns::Syndication
-            | Ns::Atom => true,
+            | Ns::Atom => !matches!(local, "name" | "email" | "uri" | "url"),
             _ => false,
         };
         next.then(|| value.depth - 1)

@@ -2,7 +2,7 @@
 //! stand here, not states: a host with ten thousand sources costs little. In order of their turn, host by host.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 
 use crate::fetch::HostKey;
 use crate::model::source::SourceId;
@@ -73,9 +73,7 @@ impl Queue {
             if *at > now {
                 return None;
             }
-            let Some(Reverse((_, host))) = self.turns.pop() else {
-                return None;
-            };
+            let Reverse((_, host)) = self.turns.pop()?;
             let Some(line) = self.hosts.get_mut(&host) else {
                 continue;
             };
@@ -120,6 +118,12 @@ impl Queue {
                 .resting
                 .iter()
                 .any(|Reverse((_, waiting))| waiting.source == *source)
+    }
+
+    /// Whether nobody can start before time moves on: every line knows when its turn comes, and that is later.
+    pub(super) fn is_asleep(&self, now: Timestamp) -> bool {
+        let known: HashSet<&HostKey> = self.turns.iter().map(|Reverse((_, host))| host).collect();
+        self.next().is_none_or(|at| at > now) && self.hosts.keys().all(|host| known.contains(host))
     }
 
     /// How many wait for a host.

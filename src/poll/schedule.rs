@@ -108,6 +108,8 @@ pub struct Visited<'a> {
     pub began: Timestamp,
     /// When it was over.
     pub now: Timestamp,
+    /// How long it took: clocks are set now and then.
+    pub took: Duration,
 }
 
 impl Outcome<'_> {
@@ -244,7 +246,7 @@ pub fn after(mut state: SourceState, visited: &Visited, plan: &Plan, rng: &mut R
             outcome: visited.outcome.word().to_owned(),
             status,
             bytes,
-            millis: u32::try_from(now.since(visited.began).as_millis()).unwrap_or(u32::MAX),
+            millis: u32::try_from(visited.took.as_millis()).unwrap_or(u32::MAX),
             new: 0,
             updated: 0,
         },
@@ -295,7 +297,7 @@ fn learn(state: &mut SourceState, answer: &Answer, hints: &FeedHints) {
     }
 }
 
-/// RFC 9111, 4.3.4: a 304 with another strong ETag speaks of something that we do not have.
+/// RFC 9111, 4.3.4: a 304 with another strong `ETag` speaks of something that we do not have.
 fn refresh(state: &mut SourceState, answer: &Answer) {
     let Some(stored) = &mut state.validators else {
         return;

@@ -1,7 +1,7 @@
 //! One visit: fetch, read, plan, commit. Whatever happens on the way becomes an outcome, and is kept.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +64,7 @@ impl Floor {
     ) -> Polled {
         let settings = self.settings.load_full();
         let plan = Plan::of(&settings.options, source);
-        let began = self.clock.now();
+        let (began, started) = (self.clock.now(), Instant::now());
         let fetched = tokio::select! {
             fetched = settings.fetcher.fetch_with(source, &due.state, began, permit) => fetched,
             () = stop.cancelled() => {
@@ -106,6 +106,7 @@ impl Floor {
             outcome: found.outcome(offline),
             began,
             now,
+            took: started.elapsed(),
         };
         let state = schedule::after(due.state.clone(), &visited, &plan, &mut lock(&self.rng));
         self.keep(due, source, state, found, &settings, now).await

@@ -1,10 +1,16 @@
 //! The one test binary: what a reader or an operator can see, through real parts.
 
+mod add_feed;
+mod commands;
+mod control;
 mod farm;
 mod fetch;
 mod hostile;
 mod main_job;
 mod origin;
+mod parse;
+mod parse_props;
+mod poll;
 mod program;
 mod publish;
 mod samples;

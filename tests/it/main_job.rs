@@ -104,7 +104,7 @@ async fn all_there(program: &Program, feeds: &[Sown]) {
         .until("every feed was visited", async || {
             let status = program::output(program.dir(), &["list-feeds", "--jsonl"]);
             let lines = String::from_utf8_lossy(&status.stdout).into_owned();
-            lines.lines().count() == feeds.len() + 6 && !lines.contains("\"health\":\"new\"")
+            lines.lines().count() == feeds.len() + 6 && !lines.contains("\"state\":\"new\"")
         })
         .await;
     assert!(wanted.contains(&last));

@@ -88,7 +88,7 @@ impl FeedDraft<'_> {
 
     fn hubs(&self) -> Vec<Hub> {
         let mut hubs: Vec<Hub> = Vec::new();
-        for link in self.common.links.iter().filter(|link| link.rel == "hub") {
+        for link in self.common.leading().filter(|link| link.rel == "hub") {
             if !hubs.iter().any(|hub| hub.url == link.href) {
                 hubs.push(Hub {
                     kind: "WebSub".to_owned(),

@@ -6,6 +6,7 @@ use crate::model::entry::{Link, Person, Term};
 use crate::parse::construct::Construct;
 use crate::parse::draft::{Common, EntryDraft, FeedDraft};
 use crate::parse::shared;
+use crate::parse::value::{filled, plain};
 use crate::parse::xml::{Level, Ns, Reader, Tag};
 
 /// The vocabulary that iTunes categories and keywords belong to.
@@ -16,7 +17,7 @@ pub(super) fn feed<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'
     match &*tag.local {
         "summary" => feed.description.offer(3, Construct::rss(r, tag.level)),
         "subtitle" => feed.description.offer(4, Construct::rss(r, tag.level)),
-        "owner" => feed.common.publisher.offer(2, owner(r, tag.level)),
+        "owner" => feed.common.publisher.offer(2, shared::person(r, tag.level)),
         "new-feed-url" if feed.new_feed_url.is_none() => feed.new_feed_url = r.url_value(tag.level),
         "type" if feed.podcast.kind.is_none() => {
             feed.podcast.kind = r.words(tag.level).map(|kind| kind.to_ascii_lowercase())
@@ -141,7 +142,7 @@ fn old_link(r: &mut Reader<'_>, common: &mut Common<'_>, image_rank: u8) {
 
 /// A category and those inside it.
 fn category(r: &mut Reader<'_>, common: &mut Common<'_>, level: Level, depth: u8) {
-    let mut term = r.text_attr("text");
+    let term = r.text_attr("text");
     let mut text = Cow::Borrowed("");
     let add = |common: &mut Common<'_>, term: Option<String>| {
         common.term(Term {
@@ -158,17 +159,14 @@ fn category(r: &mut Reader<'_>, common: &mut Common<'_>, level: Level, depth: u8
             category(r, common, tag.level, depth + 1);
         }
     }
-    if term.is_none() {
-        term = crate::parse::value::filled(crate::parse::value::plain(&text));
-        add(common, term);
+    if term.is_none()
+        && let Some(term) = filled(plain(&text))
+    {
+        add(common, Some(term));
     }
 }
 
 fn keywords(r: &mut Reader<'_>, common: &mut Common<'_>, level: Level) {
     let list = r.value(level);
     shared::term_list(common, &list, Some(SCHEME));
-}
-
-fn owner(r: &mut Reader<'_>, level: Level) -> Option<Person> {
-    shared::person(r, level)
 }

@@ -172,9 +172,14 @@ fn pixels(r: &mut Reader<'_>, name: &str) -> Option<u64> {
 
 fn category(r: &mut Reader<'_>, level: Level) -> Term {
     let (scheme, label) = (r.text_attr("scheme"), r.text_attr("label"));
+    let term = r.words(level);
+    if term.is_none() && label.is_none() {
+        return Term::default();
+    }
+    let scheme = scheme.or_else(|| Some("http://search.yahoo.com/mrss/category_schema".to_owned()));
     Term {
-        term: r.words(level),
-        scheme: scheme.or_else(|| Some("http://search.yahoo.com/mrss/category_schema".to_owned())),
+        term,
+        scheme,
         label,
     }
 }

@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
     fn collect_text(&mut self, value: &mut Collector<'a>, raw: &'a str, cdata: bool) {
         let escaped = match value.inner {
             // Inside its elements it is what the elements say; beside them it may still be escaped HTML.
-            Inner::Html => !value.open.is_empty(),
+            Inner::Html => value.open.iter().any(|(_, name)| name.is_some()),
             Inner::Text => value.markup,
             Inner::Xhtml | Inner::Foreign => true,
         };
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
     fn collect_start(&mut self, value: &mut Collector<'a>, tag: &Tag<'a>, level: Level) {
         let wrapper = tag.level.depth == level.depth + 1
             && tag.local == "div"
-            && matches!(value.inner, Inner::Xhtml | Inner::Foreign)
+            && value.inner != Inner::Text
             && value.text.trim().is_empty();
         value.begin_markup();
         if wrapper {

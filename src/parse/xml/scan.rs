@@ -135,7 +135,7 @@ fn value<'a>(
     let equals = skip_space(bytes, name_end);
     if bytes.get(equals)? != &b'=' {
         fault(Fault::Valueless, name_end);
-        return Some(("", name_end));
+        return Some((&text[name_end..name_end], name_end));
     }
     let at = skip_space(bytes, equals + 1);
     let quote = *bytes.get(at)?;
@@ -231,7 +231,7 @@ mod tests {
     fn a_proper_tag_has_no_faults() {
         assert_eq!(
             scan(" a=\"1\" b = '2>'/>x"),
-            (vec![("a", "1"), ("b", "2>")], End::At(16, true), vec![])
+            (vec![("a", "1"), ("b", "2>")], End::At(17, true), vec![])
         );
         assert_eq!(scan(">"), (vec![], End::At(1, false), vec![]));
     }
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(
             scan(" a=1 b a=2 ='x>"),
             (
-                vec![("a", "1"), ("b", "")],
+                vec![("a", "1"), ("b", ""), ("x", "")],
                 End::At(15, false),
                 vec![
                     Fault::Unquoted,

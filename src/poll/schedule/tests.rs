@@ -59,6 +59,7 @@ fn go(state: SourceState, outcome: Outcome<'_>, now: Timestamp) -> SourceState {
         outcome,
         began: now,
         now,
+        took: Duration::ZERO,
     };
     after(state, &visited, &plan(), &mut Rng::with_seed(7))
 }
@@ -157,6 +158,7 @@ fn the_first_wait_is_stretched_so_that_sources_drift_apart() {
             outcome: Outcome::Unchanged(&answer),
             began: NOW,
             now: NOW,
+            took: Duration::ZERO,
         };
         let mut state = prepare(SourceState::default(), &source(), NOW);
         state.newest = vec![NOW; 20];
@@ -240,6 +242,7 @@ fn a_fixed_interval_is_kept_but_hints_and_failures_stretch_it() {
             outcome,
             began: NOW,
             now: NOW,
+            took: Duration::ZERO,
         };
         after(state, &visited, &plan, &mut Rng::with_seed(1))
     };
@@ -463,12 +466,12 @@ fn a_permanent_redirect_must_prove_itself() {
 
 #[test]
 fn hours_and_days_to_skip_are_skipped_unless_they_are_all() {
+    type Case<'a> = (Timestamp, &'a [u8], &'a [u8], Timestamp);
     // A Friday, eight in the morning.
     let friday = Timestamp::from_civil(2027, 1, 15, 8, 0, 0).unwrap();
     let civil = |day, hour| Timestamp::from_civil(2027, 1, day, hour, 0, 0).unwrap();
     let all_hours: Vec<u8> = (0..24).collect();
     let half_past = friday + Duration::from_mins(30);
-    type Case<'a> = (Timestamp, &'a [u8], &'a [u8], Timestamp);
     let cases: [Case; 8] = [
         (half_past, &[], &[], half_past),
         (half_past, &[9, 10], &[], half_past),
