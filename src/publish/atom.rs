@@ -239,9 +239,7 @@ fn entry(sheet: &Sheet, item: &Item, updated: FixedDateTime) -> Entry {
         published: Some(date(item.published)),
         rights: item.rights.clone().map(Text::plain),
         source: Some(source(item)),
-        summary: Some(item.summary.clone())
-            .filter(|summary| !summary.is_empty())
-            .map(Text::plain),
+        summary: summary(item).map(Text::plain),
         content: item.html.clone().map(|html| Content {
             value: Some(html),
             content_type: Some("html".to_owned()),
@@ -249,6 +247,15 @@ fn entry(sheet: &Sheet, item: &Item, updated: FixedDateTime) -> Entry {
         }),
         extensions: extensions(item),
         ..Entry::default()
+    }
+}
+
+/// An entry without any text still has its title to show.
+fn summary(item: &Item) -> Option<String> {
+    match (item.summary.is_empty(), item.html.is_none()) {
+        (false, _) => Some(item.summary.clone()),
+        (true, true) => Some(item.title.clone()),
+        (true, false) => None,
     }
 }
 

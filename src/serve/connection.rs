@@ -5,17 +5,21 @@
 //! is needed: when all are taken, the connection goes that waited longest without having asked for anything.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::RecvFlags;
-use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
@@ -25,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use super::Error;
 use super::client::Peer;
 use super::listen::Listener;
-use super::route::{Shared, answer};
+use super::route::{self, AtOnce, Reply, Shared};
 
 /// A connection must complete its first request within this time.
 const HEAD: Duration = Duration::from_secs(10);
@@ -465,46 +469,160 @@ async fn serve(
     tasks: TaskTracker,
 ) -> Result<(), Failure> {
     let modern = begins_http2(&stream).await?;
-    let free = shared.limit.is_free(peer);
-    let service = {
-        let (shared, registry, conn) = (Arc::clone(shared), Arc::clone(registry), Arc::clone(conn));
-        service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let (shared, registry, conn) = (
-                Arc::clone(&shared),
-                Arc::clone(&registry),
-                Arc::clone(&conn),
-            );
-            async move {
-                let _busy = Busy::new(&conn, &registry);
-                answer(&shared, peer, free, &request).await
-            }
-        })
-    };
-    let io = TokioIo::new(stream);
+    let desk = Desk(Arc::new(Place {
+        free: shared.limit.is_free(peer),
+        peer,
+        shared: Arc::clone(shared),
+        registry: Arc::clone(registry),
+        conn: Arc::clone(conn),
+    }));
+    let io = TokioIo::new(Lean(stream));
     if modern {
         let served = http2::Builder::new(Spawn(tasks))
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
             .keep_alive_interval(IDLE)
-            .serve_connection(io, service);
-        let mut served = std::pin::pin!(served);
-        tokio::select! {
-            done = &mut served => return Ok(done?),
-            () = conn.end.cancelled() => served.as_mut().graceful_shutdown(),
+            .serve_connection(io, desk);
+        let mut served = pin!(served);
+        if let Some(done) = until(served.as_mut(), &conn.end).await {
+            return Ok(done?);
         }
+        served.as_mut().graceful_shutdown();
         Ok(served.await?)
     } else {
         let served = http1::Builder::new()
             .header_read_timeout(None)
             .max_buf_size(HEAD_BYTES)
-            .serve_connection(io, service);
-        let mut served = std::pin::pin!(served);
-        tokio::select! {
-            done = &mut served => return Ok(done?),
-            () = conn.end.cancelled() => served.as_mut().graceful_shutdown(),
+            .serve_connection(io, desk);
+        let mut served = pin!(served);
+        if let Some(done) = until(served.as_mut(), &conn.end).await {
+            return Ok(done?);
         }
+        served.as_mut().graceful_shutdown();
         Ok(served.await?)
+    }
+}
+
+/// What the connection comes to, or `None` if it is to end before. The token is asked once; after that it wakes the task,
+/// which is the only reason to look again: nearly every poll is for a request.
+async fn until<F: Future>(mut served: Pin<&mut F>, end: &CancellationToken) -> Option<F::Output> {
+    let mut ended = pin!(end.cancelled());
+    let mut registered = false;
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(done) = served.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        if registered && !end.is_cancelled() {
+            return Poll::Pending;
+        }
+        registered = true;
+        ended.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
+/// A stream that does not gather what is one piece anyway: that spares the kernel some work.
+struct Lean<S>(S);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Lean<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Lean<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match pieces {
+            [one] => Pin::new(&mut self.0).poll_write(context, one),
+            several => Pin::new(&mut self.0).poll_write_vectored(context, several),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+/// Where the requests of one connection are answered.
+struct Desk(Arc<Place>);
+
+struct Place {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    conn: Arc<Conn>,
+    peer: Peer,
+    /// Requests from there are not counted.
+    free: bool,
+}
+
+/// An answer that is there, or one to wait for.
+enum Answering {
+    Ready(Option<Reply>),
+    Slow(Pin<Box<dyn Future<Output = Reply> + Send>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Reply, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Ready(reply) => Poll::Ready(Ok(reply
+                .take()
+                .expect("a future is not polled after its end"))),
+            Self::Slow(reply) => reply.as_mut().poll(context).map(Ok),
+        }
+    }
+}
+
+impl Service<http::Request<Incoming>> for Desk {
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answering {
+        let place = &self.0;
+        let started = Instant::now();
+        place.conn.requests.fetch_add(1, Relaxed);
+        let asked = match route::at_once(&place.shared, place.peer, place.free, started, &request) {
+            AtOnce::Reply(reply) => {
+                place
+                    .conn
+                    .since
+                    .store(place.registry.round.load(Relaxed), Relaxed);
+                return Answering::Ready(Some(reply));
+            }
+            AtOnce::Not(asked) => asked,
+        };
+        let place = Arc::clone(place);
+        Answering::Slow(Box::pin(async move {
+            let _busy = Busy::new(&place.conn, &place.registry);
+            route::answer(&place.shared, asked, started, &request).await
+        }))
     }
 }
 
@@ -516,7 +634,6 @@ struct Busy<'a> {
 
 impl<'a> Busy<'a> {
     fn new(conn: &'a Conn, registry: &'a Registry) -> Self {
-        conn.requests.fetch_add(1, Relaxed);
         conn.busy.fetch_add(1, Relaxed);
         Self { conn, registry }
     }

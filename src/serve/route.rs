@@ -1,6 +1,5 @@
 //! From request to response. The first look is for a document that is ready; everything else is the exception.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -67,37 +66,90 @@ impl Shared {
     }
 }
 
-type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<Full<Bytes>>;
 
-/// Answers one request.
-pub(super) async fn answer(
+/// The outcome of the first look.
+pub(super) enum AtOnce {
+    /// An answer, already counted.
+    Reply(Reply),
+    /// It takes longer; on whose account the request is.
+    Not(Option<IpAddr>),
+}
+
+/// The way of nearly every request: a document that is ready, or its 304. Waits for nothing.
+pub(super) fn at_once(
     shared: &Shared,
     peer: Peer,
     free: bool,
+    started: Instant,
     request: &Request<Incoming>,
-) -> Result<Reply, Infallible> {
-    let started = Instant::now();
+) -> AtOnce {
+    let headers = request.headers();
     let client = if free {
         None
     } else {
-        shared.limit.client(peer, request.headers())
+        shared.limit.client(peer, headers)
     };
-    let (route, reply) = match client.map_or(Ok(()), |client| shared.limit.take(client, started)) {
-        Ok(()) => dispatch(shared, request).await,
-        Err(seconds) => (Route::Other, too_many(seconds)),
-    };
+    if let Some(Err(seconds)) = client.map(|client| shared.limit.take(client, started)) {
+        return AtOnce::Reply(count(
+            shared,
+            client,
+            started,
+            Route::Other,
+            too_many(seconds),
+        ));
+    }
+    let method = request.method();
+    let head = method == Method::HEAD;
+    if !head && method != Method::GET || request.body().size_hint().lower() > BODY {
+        return AtOnce::Not(client);
+    }
+    let document = target(shared, request)
+        .and_then(|target| target.strip_prefix('/'))
+        .and_then(|asked| shared.publisher.cached(asked));
+    match document
+        .and_then(|document| Some((route_of(&document), ready(&document, headers, head)?)))
+    {
+        Some((route, reply)) => AtOnce::Reply(count(shared, client, started, route, reply)),
+        None => AtOnce::Not(client),
+    }
+}
+
+/// Answers what could not be answered at once.
+pub(super) async fn answer(
+    shared: &Shared,
+    client: Option<IpAddr>,
+    started: Instant,
+    request: &Request<Incoming>,
+) -> Reply {
+    let (route, reply) = dispatch(shared, request).await;
+    count(shared, client, started, route, reply)
+}
+
+fn count(
+    shared: &Shared,
+    client: Option<IpAddr>,
+    started: Instant,
+    route: Route,
+    reply: Reply,
+) -> Reply {
     let code = reply.status();
     if let Some(client) = client.filter(|_| code == StatusCode::NOT_MODIFIED) {
-        give_back(shared, client);
+        shared.limit.give_back(client);
     }
     shared
         .metrics
         .answered(route, code.as_u16(), started.elapsed());
-    Ok(reply)
+    reply
 }
 
-fn give_back(shared: &Shared, client: IpAddr) {
-    shared.limit.give_back(client);
+/// Path and query, without the path of `public_url`.
+fn target<'a>(shared: &Shared, request: &'a Request<Incoming>) -> Option<&'a str> {
+    let target = request.uri().path_and_query()?.as_str();
+    Some(match &shared.base {
+        Some(base) => within(base, target),
+        None => target,
+    })
 }
 
 async fn dispatch(shared: &Shared, request: &Request<Incoming>) -> (Route, Reply) {
@@ -105,15 +157,11 @@ async fn dispatch(shared: &Shared, request: &Request<Incoming>) -> (Route, Reply
     if method != Method::GET && method != Method::HEAD {
         return (Route::Other, without_document(method));
     }
-    let Some(target) = request.uri().path_and_query() else {
+    let Some(target) = target(shared, request) else {
         return (
             Route::Other,
             text(StatusCode::BAD_REQUEST, "The request names no path."),
         );
-    };
-    let target = match &shared.base {
-        Some(base) => within(base, target.as_str()),
-        None => target.as_str(),
     };
     if target.len() > TARGET || request.body().size_hint().lower() > BODY {
         return (
@@ -122,15 +170,6 @@ async fn dispatch(shared: &Shared, request: &Request<Incoming>) -> (Route, Reply
         );
     }
     let head = method == Method::HEAD;
-    if let Some(document) = target
-        .strip_prefix('/')
-        .and_then(|asked| shared.publisher.cached(asked))
-    {
-        let route = route_of(&document);
-        if let Some(reply) = ready(&document, request.headers(), head) {
-            return (route, reply);
-        }
-    }
     if let Some(reply) = own(shared, target, request.headers(), head).await {
         return reply;
     }

@@ -21,7 +21,8 @@ fn text(plain: &str) -> Option<Text> {
 
 /// Clean, as the parser leaves it.
 fn content(fragment: &str) -> Option<Content> {
-    html::clean(fragment, None).map(Content::Html)
+    let base = "https://blog.example/feed".parse().ok();
+    html::clean(fragment, base.as_ref()).map(Content::Html)
 }
 
 fn person(name: Option<&str>, email: Option<&str>, url: Option<&str>) -> Person {
