@@ -37,17 +37,17 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
         return Ok(Exit::Done);
     }
     let counts = runtime.block_on(async {
-            let stop = CancellationToken::new();
-            let ended = daemon::once(load, clock, stop.clone());
-            let mut ended = std::pin::pin!(ended);
-            tokio::select! {
-                counts = ended.as_mut() => counts,
-                _ = tokio::signal::ctrl_c() => {
-                    stop.cancel();
-                    ended.await
-                }
+        let stop = CancellationToken::new();
+        let ended = daemon::once(load, clock, stop.clone());
+        let mut ended = std::pin::pin!(ended);
+        tokio::select! {
+            counts = ended.as_mut() => counts,
+            _ = tokio::signal::ctrl_c() => {
+                stop.cancel();
+                ended.await
             }
-        })?;
+        }
+    })?;
     out.note(&format!(
         "{} feeds visited, {} failed, {} unchanged; {} new articles, {} updated",
         counts.visited, counts.failed, counts.unchanged, counts.new, counts.updated
