@@ -50,8 +50,9 @@ const GLOBAL: &str = "Global options";
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// The configuration [default: $AGGD_CONFIG, ./feeds.toml, ~/.config/aggd/feeds.toml, /etc/aggd/feeds.toml]
-    #[arg(short, long, global = true, value_name = "FILE", help_heading = GLOBAL)]
+    #[arg(
+        help = "The configuration [default: $AGGD_CONFIG, ./feeds.toml, ~/.config/aggd/feeds.toml, /etc/aggd/feeds.toml]",
+        short, long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     config: Option<PathBuf>,
     /// The control socket of the daemon to ask
     #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
@@ -197,10 +198,10 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let result = Out::new(&cli.global).and_then(|mut out| {
-        let done = dispatch(cli.global, cli.command, &mut out)?;
+    let mut out = Out::new(&cli.global);
+    let result = dispatch(&cli.global, cli.command, &mut out).and_then(|exit| {
         out.flush()?;
-        Ok(done)
+        Ok(exit)
     });
     match result {
         Ok(exit) => exit.into(),
@@ -208,28 +209,28 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(global: Global, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     match command {
-        Command::Run(args) => run::run(&global, &args, out),
-        Command::Check(args) => check::run(&global, &args, out),
-        Command::AddFeed(args) => add_feed::run(&global, &args, out),
-        Command::EditFeed(args) => edit::edit(&global, &args, out),
-        Command::RemoveFeed(args) => edit::remove(&global, &args, out),
-        Command::ListFeeds(args) => feeds::list(&global, args, out),
-        Command::Status(args) => feeds::status(&global, &args, out),
-        Command::Fetch(args) => feeds::fetch(&global, args, out),
-        Command::Articles(args) => articles::run(&global, args, out),
-        Command::Tags(args) => articles::tags(&global, &args, out),
-        Command::Categories(args) => articles::categories(&global, &args, out),
-        Command::Explain(args) => articles::explain(&global, args, out),
+        Command::Run(args) => run::run(global, &args, out),
+        Command::Check(args) => check::run(global, &args, out),
+        Command::AddFeed(args) => add_feed::run(global, &args, out),
+        Command::EditFeed(args) => edit::edit(global, &args, out),
+        Command::RemoveFeed(args) => edit::remove(global, &args, out),
+        Command::ListFeeds(args) => feeds::list(global, args, out),
+        Command::Status(args) => feeds::status(global, &args, out),
+        Command::Fetch(args) => feeds::fetch(global, args, out),
+        Command::Articles(args) => articles::run(global, args, out),
+        Command::Tags(args) => articles::tags(global, &args, out),
+        Command::Categories(args) => articles::categories(global, &args, out),
+        Command::Explain(args) => articles::explain(global, args, out),
         Command::Parse(args) => parse(&args),
-        Command::ImportOpml(args) => opml::import(&global, &args, out),
-        Command::ExportOpml(args) => opml::export(&global, &args, out),
-        Command::Config => config::show(&global, out),
+        Command::ImportOpml(args) => opml::import(global, &args, out),
+        Command::ExportOpml(args) => opml::export(global, &args, out),
+        Command::Config => config::show(global, out),
         Command::Schema => config::schema(out),
-        Command::Doctor => config::doctor(&global, out),
-        Command::Gc => feeds::gc(&global, out),
-        Command::Reload => feeds::reload(&global, out),
+        Command::Doctor => config::doctor(global, out),
+        Command::Gc => feeds::gc(global, out),
+        Command::Reload => feeds::reload(global, out),
         Command::Completions(args) => shell::completions(&args, out),
         Command::Man(args) => shell::man(&args, out),
         Command::Other(words) => Err(unknown(&words)),
@@ -282,10 +283,8 @@ fn usage(error: &clap::Error) -> ExitCode {
         } else {
             text.to_string()
         };
-        return match Out::plain().and_then(|mut out| {
-            out.text(&shown)?;
-            out.flush()
-        }) {
+        let mut out = Out::plain();
+        return match out.text(&shown).and_then(|()| out.flush()) {
             Ok(()) => Exit::Done.into(),
             Err(failure) => failure.report(),
         };

@@ -31,7 +31,7 @@ pub use secret::{Secrets, Surroundings};
 pub use source::{default_id, without_user_info};
 
 use crate::model::source::{Source, SourceId, Sources};
-use crate::{control, dedup, fetch, label, poll, publish, serve, store};
+use crate::{dedup, fetch, label, poll, publish, serve, store};
 
 /// One file as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,15 @@ pub struct File {
     pub path: PathBuf,
     /// Its text.
     pub text: String,
+}
+
+/// Where the commands reach the daemon: `[control]`. It stands here since the socket's room knows us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// Where the socket is.
+    pub socket: PathBuf,
+    /// Its permissions.
+    pub mode: u32,
 }
 
 /// What is written to the log: `[log]`.
@@ -99,7 +108,7 @@ pub struct Config {
     /// `[publish]`.
     pub publish: publish::Options,
     /// `[control]`.
-    pub control: control::Options,
+    pub control: Control,
     /// `[log]`.
     pub log: Log,
     /// The `[[feed]]`s, in the order of the files.
@@ -174,6 +183,19 @@ pub fn load_with(path: Option<&Path>, secrets: Secrets) -> Result<Config, Errors
 /// [`Errors::NotFound`].
 pub fn locate(path: Option<&Path>) -> Result<PathBuf, Errors> {
     files::find(path, &|name: &str| std::env::var(name).ok())
+}
+
+/// Where the daemon's socket should be, however many mistakes the file has: it may be running with the file of before.
+#[must_use]
+pub fn socket(path: Option<&Path>) -> Option<PathBuf> {
+    let file = files::open(&locate(path).ok()?).ok()?;
+    let env = |name: &str| std::env::var(name).ok();
+    let surroundings = Surroundings {
+        env: &env,
+        file: &|path| std::fs::read_to_string(path),
+        secrets: Secrets::Optional,
+    };
+    Some(read::control(&file, &surroundings).socket)
 }
 
 /// Reads the configuration as it would be if its first file held this text: what an edit is tried with.

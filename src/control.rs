@@ -11,15 +11,6 @@ use std::path::PathBuf;
 pub use client::Client;
 pub use server::Server;
 
-/// `[control]` of feeds.toml.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Where the socket is.
-    pub socket: PathBuf,
-    /// Its permissions.
-    pub mode: u32,
-}
-
 /// Why the socket cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

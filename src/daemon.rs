@@ -82,7 +82,10 @@ impl Daemon {
             &config.server,
             Arc::clone(&publisher),
             metrics.clone(),
-            Arc::clone(&clock),
+            {
+                let clock = Arc::clone(&clock);
+                Arc::new(move || clock.now())
+            },
         )
         .context("opening the addresses of [server] listen")?;
         let socket =
@@ -207,6 +210,7 @@ impl Parts {
             started: Some(self.clock.now()),
             reload: Some(self.reloads.clone()),
             reload_failed: Arc::clone(&self.reload_failed),
+            poller: Some(self.poller.clone()),
         }
     }
 

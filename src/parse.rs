@@ -141,6 +141,11 @@ pub fn parse(document: &Document, options: &Options) -> Result<Parsed, Error> {
         return Err(not_a_feed(notes, &text, what));
     };
     feed.encoding = encoding;
+    if cx.cut.get() {
+        notes.add(WarningCode::Limit, None, || {
+            "HTML nested too deep; what lies deeper is left out".to_owned()
+        });
+    }
     for id in draft::shared_ids(&feed.entries) {
         notes.add(WarningCode::DuplicateId, None, || {
             format!("`{}` is the id of two items", value::excerpt(id))
@@ -206,33 +211,7 @@ fn not_a_feed(mut notes: Notes, text: &str, what: &str) -> Error {
 
 /// The text without control characters other than tab and line ends, and where the first of them stood.
 fn without_controls(text: Cow<'_, str>) -> (Cow<'_, str>, Option<usize>) {
-    const BLOCK: usize = 256;
-    // Whole blocks first, without branches: nearly every text is free of them.
-    let bytes = text.as_bytes();
-    let may_be_illegal = |block: &[u8]| {
-        let next = block.iter().skip(1).chain(&[0]);
-        block.iter().zip(next).fold(false, |any, (&a, &b)| {
-            any | ((a < 0x20) & (a != b'\t') & (a != b'\n') & (a != b'\r'))
-                | (a == 0x7F)
-                | ((a == 0xC2) & (b < 0xA0))
-                | ((a == 0xEF) & (b == 0xBF))
-        })
-    };
-    let mut blocks = bytes
-        .chunks(BLOCK)
-        .enumerate()
-        .filter(|(_, block)| may_be_illegal(block))
-        .map(|(index, _)| index * BLOCK);
-    let first = blocks.find_map(|from| {
-        // A character may begin in the block before.
-        let from = text.floor_char_boundary(from);
-        let to = text.floor_char_boundary(from + BLOCK + 8);
-        text[from..to]
-            .char_indices()
-            .find(|(_, c)| html::is_illegal(*c))
-            .map(|(at, _)| from + at)
-    });
-    match first {
+    match html::first_illegal(&text) {
         Some(first) => (Cow::Owned(html::hygiene(&text).into_owned()), Some(first)),
         None => (text, None),
     }

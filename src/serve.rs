@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::model::time::Timestamp;
 use crate::publish::Publisher;
 
 mod client;
@@ -61,6 +61,9 @@ impl Default for Options {
     }
 }
 
+/// Tells the time.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -88,7 +91,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the sockets; clients may connect from now on, and wait.
+    /// Opens the sockets; clients may connect from now on, and wait. `now` tells the time, for `/metrics` alone.
     ///
     /// # Errors
     /// [`Error::Listen`] and [`Error::NotPassed`], for the first socket that does not open.
@@ -96,7 +99,7 @@ impl Server {
         options: &Options,
         publisher: Arc<Publisher>,
         metrics: Metrics,
-        clock: Arc<dyn Clock>,
+        now: Now,
     ) -> Result<Self, Error> {
         let listeners = options
             .listen
@@ -105,7 +108,7 @@ impl Server {
             .collect::<Result<Vec<_>, Error>>()?;
         Ok(Self {
             listeners,
-            shared: Arc::new(route::Shared::new(options, publisher, metrics, clock)),
+            shared: Arc::new(route::Shared::new(options, publisher, metrics, now)),
             max_connections: options.max_connections.max(1),
         })
     }

@@ -116,6 +116,9 @@ fn load_for_visits(global: &Global) -> Result<Config, Failure> {
 }
 
 /// The daemon that belongs to this configuration, if one runs.
+///
+/// Without a configuration, because it has mistakes, its socket is asked all the same: the daemon may be running with
+/// the file of before.
 pub(super) async fn daemon(
     global: &Global,
     config: Option<&Config>,
@@ -130,7 +133,10 @@ pub(super) async fn daemon(
             )),
         };
     }
-    let written = config.map(|config| config.control.socket.clone());
+    let written = match config {
+        Some(config) => Some(config.control.socket.clone()),
+        None => config::socket(global.config.as_deref()),
+    };
     if let Some(path) = &written
         && let Some(client) = Client::connect(path).await?
     {
@@ -142,17 +148,22 @@ pub(super) async fn daemon(
     }
     // The service may run with another feeds.toml than the one that is meant here.
     match Client::connect(&service).await {
-        Ok(Some(client)) if config.is_none_or(|config| belongs(&client, config)) => {
-            Ok(Some(greeted(client)))
-        }
+        Ok(Some(client)) if belongs(&client, global, config) => Ok(Some(greeted(client))),
         // A socket that is not ours to use belongs to another configuration too.
         Ok(_) | Err(_) => Ok(None),
     }
 }
 
-fn belongs(client: &Client, config: &Config) -> bool {
+fn belongs(client: &Client, global: &Global, config: Option<&Config>) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
-    let ours = config.files.first().and_then(|path| real(path));
+    let ours = match config {
+        Some(config) => config.files.first().and_then(|path| real(path)),
+        None => match config::locate(global.config.as_deref()) {
+            Ok(path) => real(&path),
+            // There is none here at all, so the service's is meant.
+            Err(_) => return true,
+        },
+    };
     ours.is_some() && ours == real(&client.hello().config)
 }
 
@@ -172,14 +183,12 @@ fn greeted(client: Client) -> Client {
 async fn door(global: &Global, need: Need) -> Result<Door, Failure> {
     let config = match load(global) {
         Ok(config) => config,
-        // A daemon may still be running with the configuration of before the mistake.
-        Err(failure) if global.config.is_none() || global.socket.is_some() => {
+        Err(failure) => {
             return match daemon(global, None).await? {
                 Some(client) => Ok(Door::Daemon(client)),
                 None => Err(failure),
             };
         }
-        Err(failure) => return Err(failure),
     };
     let config = Arc::new(config);
     let mut waited = Duration::ZERO;

@@ -128,13 +128,13 @@ fn choose(
             return Ok(vec![(path, None)]);
         }
         let found = runtime()?.block_on(discover::in_file(&config.fetch, &path));
-        let found = found.map_err(failed)?;
+        let found = found.map_err(|error| failed(&error))?;
         show(&found, out)?;
         return Ok(vec![(path, Some(found))]);
     }
     if args.no_fetch {
         let url = discover::address(asked)
-            .ok_or_else(|| failed(discover::Error::NotAnAddress(asked.to_owned())))?;
+            .ok_or_else(|| failed(&discover::Error::NotAnAddress(asked.to_owned())))?;
         let written = if url::Url::parse(asked).is_ok() {
             asked.to_owned()
         } else {
@@ -144,7 +144,7 @@ fn choose(
     }
     let mut found = runtime()?
         .block_on(discover::on_the_web(&config.fetch, asked))
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?;
     let one = if found.len() > 1 {
         pick(args, &mut found, asked, out)?
     } else {
@@ -154,8 +154,8 @@ fn choose(
     Ok(vec![(one.url.clone(), Some(one))])
 }
 
-fn failed(error: discover::Error) -> Failure {
-    let exit = match &error {
+fn failed(error: &discover::Error) -> Failure {
+    let exit = match error {
         discover::Error::NotAnAddress(_) => Exit::Usage,
         discover::Error::Fetch { .. } => Exit::Failed,
         discover::Error::Nothing(_) => Exit::NotFound,
@@ -304,7 +304,7 @@ pub(super) fn free_id(url: &str, taken: &HashSet<String>) -> String {
         .get(..id.len().min(58))
         .unwrap_or(&id)
         .trim_end_matches('-');
-    (2_u32..)
+    (2..=u32::MAX)
         .map(|number| format!("{short}-{number}"))
         .find(|id| !taken.contains(id))
         .unwrap_or(id)

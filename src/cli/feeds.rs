@@ -202,7 +202,7 @@ fn whole(access: &Access, out: &mut Out) -> Result<Exit, Failure> {
         }
         _ => "none is running".to_owned(),
     };
-    let states: Vec<String> = ["ok", "failing", "paused", "gone", "new"]
+    let counts: Vec<String> = ["ok", "failing", "paused", "gone", "new"]
         .iter()
         .filter_map(|state| {
             let count = status.states.get(*state)?;
@@ -210,9 +210,9 @@ fn whole(access: &Access, out: &mut Out) -> Result<Exit, Failure> {
         })
         .chain((status.silent > 0).then(|| format!("{} silent", status.silent)))
         .collect();
-    let feeds = match states.as_slice() {
+    let feeds = match counts.as_slice() {
         [] => status.feeds.to_string(),
-        states => format!("{} ({})", status.feeds, states.join(", ")),
+        counts => format!("{} ({})", status.feeds, counts.join(", ")),
     };
     out.pairs(&[
         ("aggd", status.version.clone()),

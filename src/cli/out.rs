@@ -30,9 +30,9 @@ pub(super) struct Out {
 }
 
 impl Out {
-    pub(super) fn new(global: &Global) -> Result<Self, Failure> {
+    pub(super) fn new(global: &Global) -> Self {
         let terminal = io::stdout().is_terminal();
-        Ok(Self {
+        Self {
             to: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
             form: if global.json {
                 Form::Json
@@ -46,18 +46,18 @@ impl Out {
             terminal,
             colors: global.color.wanted(terminal),
             quiet: global.quiet,
-        })
+        }
     }
 
     /// For what is text in any case.
-    pub(super) fn plain() -> Result<Self, Failure> {
-        Ok(Self {
+    pub(super) fn plain() -> Self {
+        Self {
             to: BufWriter::new(io::stdout().lock()),
             form: Form::Tabs,
             terminal: io::stdout().is_terminal(),
             colors: false,
             quiet: false,
-        })
+        }
     }
 
     /// Lists are written in another form than the arguments and the terminal say.

@@ -120,7 +120,7 @@ impl<'a> Check<'a> {
             (Shape::Tables(keys), DeValue::Array(list)) => {
                 let within = format!("[[{path}]]");
                 let mut leaves = leaves;
-                for one in list.iter() {
+                for one in list {
                     let DeValue::Table(table) = one.get_ref() else {
                         self.note(one.span().start, format!("{within} is a table"));
                         continue;
@@ -172,7 +172,7 @@ impl<'a> Check<'a> {
     fn value(&mut self, name: &str, shown: &str, value: &'a Spanned<DeValue<'a>>, shape: Shape) {
         match (shape, value.get_ref()) {
             (Shape::List(of) | Shape::OneOrMany(of), DeValue::Array(list)) => {
-                for one in list.iter() {
+                for one in list {
                     self.value(name, shown, one, *of);
                 }
             }

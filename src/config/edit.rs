@@ -79,7 +79,7 @@ pub struct Locked {
     path: PathBuf,
     text: String,
     before: Option<String>,
-    _directory: File,
+    directory: File,
 }
 
 impl Locked {
@@ -107,7 +107,7 @@ impl Locked {
             path,
             text,
             before: None,
-            _directory: directory,
+            directory,
         })
     }
 
@@ -192,7 +192,7 @@ impl Locked {
             let _ = std::fs::remove_file(&temporary);
             return done;
         }
-        self._directory
+        self.directory
             .sync_all()
             .map_err(io("cannot sync the directory of"))
     }
@@ -255,10 +255,9 @@ fn lock(directory: &File, shown: &Path) -> Result<(), Error> {
     const STEP: Duration = Duration::from_millis(20);
     for _ in 0..500 {
         match rustix::fs::flock(directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()),
             Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(STEP),
             // Some network file systems have no locks; the comparison before the rename still stands.
-            Err(_) => return Ok(()),
+            Ok(()) | Err(_) => return Ok(()),
         }
     }
     Err(Error::Locked {
@@ -310,7 +309,7 @@ pub fn inline_pairs(settings: &str) -> Option<NewFeed> {
     Some(
         table
             .into_iter()
-            .map(|(key, value)| (Cow::Owned(key.to_string()), value))
+            .map(|(key, value)| (Cow::Owned(key.clone()), value))
             .collect(),
     )
 }

@@ -64,7 +64,7 @@ pub(super) fn gather(first: File) -> Result<(Vec<File>, Vec<Problem>), Errors> {
     };
     let lines = Lines::new(&main, &text);
     let mut paths: Vec<PathBuf> = Vec::new();
-    for pattern in list.iter() {
+    for pattern in list {
         let Some(written) = typed::text(pattern.get_ref()) else {
             continue;
         };

@@ -11,14 +11,14 @@ use super::check::{Check, Leaf, Leaves};
 use super::problem::{Errors, Lines, Place, Problem};
 use super::secret::Surroundings;
 use super::source::{self, Context};
-use super::{Config, File, Language, Log, LogFormat, typed};
+use super::{Config, Control, File, Language, Log, LogFormat, typed};
 use crate::dedup::{Mode, Reach};
 use crate::fetch::HostLimits;
 use crate::label::{Auto, Category, Publisher};
 use crate::model::source::{Every, Source, SourceId};
 use crate::publish::Extent;
 use crate::serve::Listen;
-use crate::{control, dedup, fetch, label, poll, publish, serve, store, text};
+use crate::{dedup, fetch, label, poll, publish, serve, store, text};
 
 /// Reads the configuration out of its files: the first is the one that was asked for, the others were included by it.
 ///
@@ -77,6 +77,21 @@ pub fn read(files: &[File], surroundings: &Surroundings<'_>) -> Result<Config, E
     reading.errors.sort_by_key(|problem| order(&problem.place));
     reading.errors.dedup();
     Err(Errors::Invalid(reading.errors))
+}
+
+/// `[control]` alone, whatever else is wrong in the file.
+pub(super) fn control(file: &File, surroundings: &Surroundings<'_>) -> Control {
+    let lines = [Lines::new(&file.path, &file.text)];
+    let (tree, _) = DeTable::parse_recoverable(&file.text);
+    let leaves = [Check::new(&lines[0]).file(tree.get_ref())];
+    let mut reading = Reading {
+        errors: Vec::new(),
+        warnings: Vec::new(),
+        surroundings,
+    };
+    reading
+        .config(std::slice::from_ref(file), &lines, &leaves)
+        .control
 }
 
 /// The check's findings and the parser's; where a line cannot even be parsed, what else seems wrong in it is noise.
@@ -431,12 +446,7 @@ impl Reading<'_> {
             .unwrap_or_else(|| store::Options::default().path)
     }
 
-    fn control(
-        &self,
-        settings: &Settings<'_>,
-        base: &Path,
-        store: &store::Options,
-    ) -> control::Options {
+    fn control(&self, settings: &Settings<'_>, base: &Path, store: &store::Options) -> Control {
         let env = self.surroundings.env;
         let socket = settings
             .text("control.socket")
@@ -453,7 +463,7 @@ impl Reading<'_> {
             .and_then(DeValue::as_str)
             .and_then(typed::mode)
             .unwrap_or(0o660);
-        control::Options { socket, mode }
+        Control { socket, mode }
     }
 
     fn label(&mut self, settings: &Settings<'_>, lines: &[Lines<'_>]) -> label::Options {

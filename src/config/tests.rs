@@ -73,113 +73,116 @@ fn an_empty_file_is_one_too() {
     assert!(config("\u{feff}# only a comment\r\n").sources.is_empty());
 }
 
+/// What somebody writes, and the line that comes of it.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "[[feed]]\nurl = \"https://a.org/\"\n  evry = \"1h\"\n",
+        "feeds.toml:3:3: unknown key `evry` in [[feed]], did you mean `every`?",
+    ),
+    (
+        "[servr]\n",
+        "feeds.toml:1:2: unknown table `[servr]`, did you mean `[server]`?",
+    ),
+    (
+        "[[feeds]]\nurl = \"https://a.org/\"\n",
+        "feeds.toml:1:3: unknown table `[[feeds]]`, did you mean `[[feed]]`?",
+    ),
+    (
+        "listen = \"127.0.0.1:1\"\n",
+        "feeds.toml:1:1: unknown key `listen` at the top of the file; it belongs to [server]",
+    ),
+    (
+        "[server]\nlisten = 8080\n",
+        "feeds.toml:2:10: `listen` wants \"IP:PORT\", \"unix:PATH\" or \"fd:NAME\", not 8080",
+    ),
+    (
+        "[store]\nkeep = { age = \"180d\", min_per_fed = 5 }\n",
+        "feeds.toml:2:24: unknown key `min_per_fed` in `keep` of [store], did you mean `min_per_feed`?",
+    ),
+    (
+        "[poll]\nevery = 60\n",
+        "feeds.toml:2:9: `every` wants a duration such as \"1h\" or { min = \"15m\", max = \"24h\" }, not 60",
+    ),
+    (
+        "[poll]\nevery = { min = \"2h\", max = \"1h\" }\n",
+        "feeds.toml:2:1: `min` of `every` is longer than its `max`",
+    ),
+    (
+        "[[feed]]\ntitle = \"x\"\n",
+        "feeds.toml:1:1: a [[feed]] needs a `url`",
+    ),
+    (
+        "[[feed]]\nurl = \"blog.example.org\"\n",
+        "feeds.toml:2:7: `url` wants an address that begins with https:// or http://, such as \"https://blog.example.org\"; this is \"blog.example.org\"",
+    ),
+    (
+        "[[feed]]\nid = \"Rust\"\nurl = \"https://a.org/\"\n",
+        "feeds.toml:2:6: `id` wants 1 to 64 of a-z, 0-9 and -, not beginning with -, not \"Rust\"",
+    ),
+    (
+        "[[feed]]\nurl = \"https://a.org/\"\n[[feed]]\nurl = \"http://a.org\"\n",
+        "feeds.toml:3:1: the id `a-org` is taken by feeds.toml:1:1; give this feed an `id` of its own",
+    ),
+    (
+        "[log]\nformat = \"jsn\"\n",
+        "feeds.toml:2:10: `format` cannot be \"jsn\", did you mean `json`; it is one of \"auto\", \"text\", \"journal\", \"json\"",
+    ),
+    (
+        "[[feed]]\nurl = \"https://a.org/\"\nkind = \"page\"\n",
+        "feeds.toml:3:1: `kind = \"page\"` in [[feed]] is not available in this version",
+    ),
+    (
+        "[[output]]\nid = \"morning\"\n",
+        "feeds.toml:1:3: `[[output]]` is not available in this version",
+    ),
+    (
+        "[publish]\nhub = [\"https://hub.example/\"]\n",
+        "feeds.toml:2:1: this `hub` in [publish] is not available in this version",
+    ),
+    (
+        "[[feed]]\nurl = \"https://a.org/\"\nheaders.Authorization = { credential = \"none\" }\n",
+        "feeds.toml:3:9: there is no credential `none` (entity not found); see LoadCredential= in the unit",
+    ),
+    (
+        "[[feed]]\nurl = \"https://a.org/\"\nheaders.X = { prefix = \"Bearer \" }\n",
+        "feeds.toml:3:13: `X` of `headers` of [[feed]] needs one of `env`, `credential` and `file`",
+    ),
+    (
+        "[category.Tech]\n[category.tech]\n",
+        "feeds.toml:2:11: the category `tech` is the same as `Tech`",
+    ),
+    (
+        "[server]\npublic_url = \"https://a.org/?x\"\n",
+        "feeds.toml:2:1: `public_url` cannot have a query",
+    ),
+    (
+        "[log]\nlevel = \"loud\"\n",
+        "feeds.toml:2:1: `level` wants error, warn, info, debug, trace or a list such as \"info,aggd::fetch=debug\", not \"loud\"",
+    ),
+    (
+        "[fetch.site.\"co.uk\"]\n",
+        "feeds.toml:1:13: `co.uk` is not a registrable domain such as \"reddit.com\"",
+    ),
+    (
+        "[[feed]]\nurl = \"https://a.org/\"\ncommand = [\"x\"]\n",
+        "feeds.toml:3:11: `command` goes with kind = \"exec\"",
+    ),
+    (
+        "[[feed]]\nurl = \"https://a.org/\"\ntrust = 101\n",
+        "feeds.toml:3:9: `trust` wants a whole number from 0 to 100, not 101",
+    ),
+    (
+        "[server]\ntitle = \"unclosed\n[log]\nlevel = \"info\"\n",
+        "feeds.toml:2:18: invalid basic string, expected `\"`",
+    ),
+];
+
 #[test]
 fn every_mistake_comes_with_its_place_and_mend() {
     let mut wrong = Vec::new();
-    for (text, wanted) in [
-        (
-            "[[feed]]\nurl = \"https://a.org/\"\n  evry = \"1h\"\n",
-            "feeds.toml:3:3: unknown key `evry` in [[feed]], did you mean `every`?",
-        ),
-        (
-            "[servr]\n",
-            "feeds.toml:1:2: unknown table `[servr]`, did you mean `[server]`?",
-        ),
-        (
-            "[[feeds]]\nurl = \"https://a.org/\"\n",
-            "feeds.toml:1:3: unknown table `[[feeds]]`, did you mean `[[feed]]`?",
-        ),
-        (
-            "listen = \"127.0.0.1:1\"\n",
-            "feeds.toml:1:1: unknown key `listen` at the top of the file; it belongs to [server]",
-        ),
-        (
-            "[server]\nlisten = 8080\n",
-            "feeds.toml:2:10: `listen` wants \"IP:PORT\", \"unix:PATH\" or \"fd:NAME\", not 8080",
-        ),
-        (
-            "[store]\nkeep = { age = \"180d\", min_per_fed = 5 }\n",
-            "feeds.toml:2:24: unknown key `min_per_fed` in `keep` of [store], did you mean `min_per_feed`?",
-        ),
-        (
-            "[poll]\nevery = 60\n",
-            "feeds.toml:2:9: `every` wants a duration such as \"1h\" or { min = \"15m\", max = \"24h\" }, not 60",
-        ),
-        (
-            "[poll]\nevery = { min = \"2h\", max = \"1h\" }\n",
-            "feeds.toml:2:1: `min` of `every` is longer than its `max`",
-        ),
-        (
-            "[[feed]]\ntitle = \"x\"\n",
-            "feeds.toml:1:1: a [[feed]] needs a `url`",
-        ),
-        (
-            "[[feed]]\nurl = \"blog.example.org\"\n",
-            "feeds.toml:2:7: `url` wants an address that begins with https:// or http://, such as \"https://blog.example.org\"; this is \"blog.example.org\"",
-        ),
-        (
-            "[[feed]]\nid = \"Rust\"\nurl = \"https://a.org/\"\n",
-            "feeds.toml:2:6: `id` wants 1 to 64 of a-z, 0-9 and -, not beginning with -, not \"Rust\"",
-        ),
-        (
-            "[[feed]]\nurl = \"https://a.org/\"\n[[feed]]\nurl = \"http://a.org\"\n",
-            "feeds.toml:3:1: the id `a-org` is taken by feeds.toml:1:1; give this feed an `id` of its own",
-        ),
-        (
-            "[log]\nformat = \"jsn\"\n",
-            "feeds.toml:2:10: `format` cannot be \"jsn\", did you mean `json`; it is one of \"auto\", \"text\", \"journal\", \"json\"",
-        ),
-        (
-            "[[feed]]\nurl = \"https://a.org/\"\nkind = \"page\"\n",
-            "feeds.toml:3:1: `kind = \"page\"` in [[feed]] is not available in this version",
-        ),
-        (
-            "[[output]]\nid = \"morning\"\n",
-            "feeds.toml:1:3: `[[output]]` is not available in this version",
-        ),
-        (
-            "[publish]\nhub = [\"https://hub.example/\"]\n",
-            "feeds.toml:2:1: this `hub` in [publish] is not available in this version",
-        ),
-        (
-            "[[feed]]\nurl = \"https://a.org/\"\nheaders.Authorization = { credential = \"none\" }\n",
-            "feeds.toml:3:9: there is no credential `none` (entity not found); see LoadCredential= in the unit",
-        ),
-        (
-            "[[feed]]\nurl = \"https://a.org/\"\nheaders.X = { prefix = \"Bearer \" }\n",
-            "feeds.toml:3:13: `X` of `headers` of [[feed]] needs one of `env`, `credential` and `file`",
-        ),
-        (
-            "[category.Tech]\n[category.tech]\n",
-            "feeds.toml:2:11: the category `tech` is the same as `Tech`",
-        ),
-        (
-            "[server]\npublic_url = \"https://a.org/?x\"\n",
-            "feeds.toml:2:1: `public_url` cannot have a query",
-        ),
-        (
-            "[log]\nlevel = \"loud\"\n",
-            "feeds.toml:2:1: `level` wants error, warn, info, debug, trace or a list such as \"info,aggd::fetch=debug\", not \"loud\"",
-        ),
-        (
-            "[fetch.site.\"co.uk\"]\n",
-            "feeds.toml:1:13: `co.uk` is not a registrable domain such as \"reddit.com\"",
-        ),
-        (
-            "[[feed]]\nurl = \"https://a.org/\"\ncommand = [\"x\"]\n",
-            "feeds.toml:3:11: `command` goes with kind = \"exec\"",
-        ),
-        (
-            "[[feed]]\nurl = \"https://a.org/\"\ntrust = 101\n",
-            "feeds.toml:3:9: `trust` wants a whole number from 0 to 100, not 101",
-        ),
-        (
-            "[server]\ntitle = \"unclosed\n[log]\nlevel = \"info\"\n",
-            "feeds.toml:2:18: invalid basic string, expected `\"`",
-        ),
-    ] {
+    for (text, wanted) in MISTAKES {
         let found = errors(text);
-        if found != [wanted] {
+        if found != [*wanted] {
             wrong.push(format!("{text}\n  wanted {wanted:?}\n  found {found:#?}"));
         }
     }
@@ -312,10 +315,8 @@ fn several_files_are_one_configuration() {
     );
 }
 
-#[test]
-fn everything_that_can_be_set_is_set() {
-    let config = config(
-        r#"
+/// Every key that this version knows.
+const EVERYTHING: &str = r#"
 [server]
 listen = ["0.0.0.0:8081", "unix:/run/aggd/http.sock", "fd:http"]
 public_url = "https://news.example.org/planet"
@@ -392,8 +393,11 @@ command = ["/bin/echo", "x"]
 [[feed]]
 kind = "file"
 url = "/srv/feed.xml"
-"#,
-    );
+"#;
+
+#[test]
+fn everything_that_can_be_set_is_set() {
+    let config = config(EVERYTHING);
     assert_eq!(config.server.listen.len(), 3);
     assert_eq!(config.server.listen[2], Listen::Passed("http".to_owned()));
     assert_eq!(

@@ -51,7 +51,6 @@ pub fn duration_text(value: Duration) -> String {
     // Weeks and years read oddly for what was written in days.
     let fits = |name: &str, unit: u64| match name {
         "w" => false,
-        "y" => millis.is_multiple_of(unit),
         // 24h is how people write a day's interval, 1d is what they write for keeping.
         "d" => millis.is_multiple_of(unit) && millis > unit,
         _ => millis.is_multiple_of(unit),

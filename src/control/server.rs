@@ -19,7 +19,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Error, Options};
+use super::Error;
+use crate::config::Control;
 use crate::ops::{self, Context, Request};
 
 /// Bytes of one request.
@@ -43,7 +44,7 @@ impl Server {
     ///
     /// # Errors
     /// If another daemon answers there, something else is there, or the system refuses.
-    pub fn bind(options: &Options) -> Result<Self, Error> {
+    pub fn bind(options: &Control) -> Result<Self, Error> {
         let path = options.socket.as_path();
         let io = |what| {
             let path = path.to_owned();

@@ -4,8 +4,9 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use url::Url;
+use url::{Position, Url};
 
 /// The attributes that are kept, on whichever element they stand.
 pub(super) const KEPT: [&str; 20] = [
@@ -52,8 +53,31 @@ pub(super) fn index(name: &str) -> Option<usize> {
     if !(2..=8).contains(&name.len()) {
         return None;
     }
-    KEPT.iter().position(|kept| kept.eq_ignore_ascii_case(name))
+    let key = key(name);
+    KEYS.iter().position(|kept| *kept == key)
 }
+
+/// A name of eight bytes or less as a number.
+const fn key(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let (mut key, mut at) = (0, 0);
+    while at < bytes.len() {
+        key = key << 8 | bytes[at].to_ascii_lowercase() as u64;
+        at += 1;
+    }
+    key
+}
+
+/// The keys of [`KEPT`].
+const KEYS: [u64; KEPT.len()] = {
+    let mut keys = [0; KEPT.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        keys[at] = key(KEPT[at]);
+        at += 1;
+    }
+    keys
+};
 
 /// How the value of [`KEPT`]`[index]` is to be read on `element`.
 pub(super) fn kind(index: usize, element: &str) -> Kind {
@@ -220,6 +244,11 @@ const fn is_plain_url_byte(b: u8) -> bool {
 
 fn relative<'a>(value: Cow<'a, str>, base: Option<&Url>) -> Option<Cow<'a, str>> {
     match base {
+        // Most relative addresses are paths from the root, in which there is nothing to resolve.
+        Some(base) if is_plain_path(&value) && matches!(base.scheme(), "http" | "https") => {
+            let origin = &base[..Position::BeforePath];
+            Some(Cow::Owned([origin, &value].concat()))
+        }
         Some(base) => {
             let url = base.join(&value).ok()?;
             SCHEMES
@@ -232,6 +261,18 @@ fn relative<'a>(value: Cow<'a, str>, base: Option<&Url>) -> Option<Cow<'a, str>>
             utf8_percent_encode(&value, UNSAFE_IN_URL).to_string(),
         )),
     }
+}
+
+/// An absolute path without dot segments and without anything to encode.
+fn is_plain_path(value: &str) -> bool {
+    let dots = || {
+        memmem::find(value.as_bytes(), b"/.").is_some()
+            || memmem::find(value.as_bytes(), b"/%2").is_some()
+    };
+    value.starts_with('/')
+        && !value.starts_with("//")
+        && value.bytes().all(|b| is_plain_url_byte(b) && b != b'\'')
+        && !dots()
 }
 
 fn inline_picture(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
@@ -350,6 +391,37 @@ mod tests {
                 expected,
                 "{value:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_short_way_to_an_absolute_path_is_the_long_one() {
+        for base in [
+            "https://example.org/a/b?c#d",
+            "http://u:p@h.example:8080",
+            "https://xn--mnchen-3ya.example/",
+        ] {
+            let base = Url::parse(base).unwrap();
+            for path in [
+                "/",
+                "/x",
+                "/x/y?a=1&b=2#f",
+                "/a//b",
+                "/[x]",
+                "/%41",
+                "/a:b@c",
+                "/?",
+                "/#",
+            ] {
+                assert!(is_plain_path(path), "{path}");
+                assert_eq!(
+                    address(path, Some(&base), false).unwrap(),
+                    base.join(path).unwrap().as_str()
+                );
+            }
+        }
+        for path in ["//h", "/..", "/a/./b", "/%2E%2e/x", "/ü", "/a b", "x", ""] {
+            assert!(!is_plain_path(path), "{path}");
         }
     }
 

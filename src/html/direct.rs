@@ -153,8 +153,8 @@ struct Open {
     anchor: bool,
 }
 
-/// The longest name in the list.
-const LONGEST: usize = 10;
+/// Longer names are in no list.
+const LONGEST: usize = 16;
 
 /// Elements without content, among the kept ones.
 pub(super) fn is_void(element: &str) -> bool {
@@ -406,15 +406,40 @@ fn raw(element: Element, scanner: &mut Scanner<'_>) -> Option<()> {
 
 /// The element of a name in any case; `None` for those that need the parser.
 pub(super) fn element(name: &str) -> Option<Element> {
-    let mut buffer = [0; LONGEST];
-    let Some(lower) = buffer.get_mut(..name.len()) else {
-        return custom(name);
-    };
-    lower.copy_from_slice(name.as_bytes());
-    lower.make_ascii_lowercase();
-    let index = ELEMENTS.binary_search_by(|element| element.name.as_bytes().cmp(lower));
+    if name.len() > LONGEST {
+        return None;
+    }
+    let key = key(name);
+    let index = KEYS.binary_search(&key);
     index.map_or_else(|_| custom(name), |index| Some(ELEMENTS[index]))
 }
+
+/// A name of sixteen bytes or less as a number; numbers are in the order of the names.
+const fn key(name: &str) -> u128 {
+    let bytes = name.as_bytes();
+    let (mut key, mut at) = (0, 0);
+    while at < 16 {
+        key = key << 8
+            | if at < bytes.len() {
+                bytes[at].to_ascii_lowercase() as u128
+            } else {
+                0
+            };
+        at += 1;
+    }
+    key
+}
+
+/// The keys of [`ELEMENTS`].
+static KEYS: [u128; ELEMENTS.len()] = {
+    let mut keys = [0; ELEMENTS.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        keys[at] = key(ELEMENTS[at].name);
+        at += 1;
+    }
+    keys
+};
 
 /// Elements of other makers, such as `<o:p>` and `<g-emoji>`: they go, their content stays.
 fn custom(name: &str) -> Option<Element> {
@@ -443,7 +468,7 @@ const fn dropped(name: &'static str, class: Class) -> Element {
 }
 
 /// Sorted by name.
-const ELEMENTS: [Element; 87] = [
+static ELEMENTS: [Element; 87] = [
     kept("a", Class::Anchor),
     kept("abbr", Class::Ordinary),
     kept("acronym", Class::Ordinary),

@@ -157,6 +157,15 @@ fn by_name(after: &str, place: Place) -> Option<Reference> {
 }
 
 fn lookup(name: &str) -> Option<(Option<char>, Option<char>)> {
+    // Nine of ten are one of these.
+    match name {
+        "amp;" => return Some((Some('&'), None)),
+        "lt;" => return Some((Some('<'), None)),
+        "gt;" => return Some((Some('>'), None)),
+        "quot;" => return Some((Some('"'), None)),
+        "nbsp;" => return Some((Some('\u{A0}'), None)),
+        _ => {}
+    }
     let &(first, second) = NAMED_ENTITIES.get(name)?;
     // The table also holds the beginnings of names, with zeros.
     if first == 0 {

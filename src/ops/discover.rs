@@ -95,10 +95,10 @@ pub async fn in_file(options: &fetch::Options, path: &str) -> Result<Found, Erro
     let fetcher = fetcher(options, path)?;
     let mut source = Source::new(default_id(path), path);
     source.kind = SourceKind::File;
-    let fetched = fetcher
+    let visit = fetcher
         .fetch(&source, &SourceState::default(), SystemClock.now())
         .await;
-    let document = document(fetched).map_err(|why| failed(path, why))?;
+    let document = document(visit).map_err(|why| failed(path, why))?;
     recognise(&document, path.to_owned()).ok_or_else(|| Error::Nothing(path.to_owned()))
 }
 
@@ -127,17 +127,19 @@ pub async fn probe(
     get: impl AsyncFn(&str) -> Result<Document, String>,
 ) -> Result<Vec<Found>, Error> {
     let url = address(asked).ok_or_else(|| Error::NotAnAddress(asked.to_owned()))?;
+    let mut written = asked_form(asked, &url);
     let document = match get(url.as_str()).await {
         Ok(document) => document,
         // Nobody wrote a scheme, so the older one may be meant.
         Err(why) => match plain_http(asked, &url) {
-            Some(http) => get(http.as_str())
-                .await
-                .map_err(|why| failed(http.as_str(), why))?,
+            Some(http) => {
+                written = http.to_string();
+                get(&written).await.map_err(|why| failed(&written, why))?
+            }
             None => return Err(failed(url.as_str(), why)),
         },
     };
-    if let Some(found) = recognise(&document, asked_form(asked, &url)) {
+    if let Some(found) = recognise(&document, written) {
         return Ok(vec![found]);
     }
     let base = document

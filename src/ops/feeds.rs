@@ -297,7 +297,7 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
     for row in &rows {
         *states.entry(row.state.clone()).or_default() += 1;
     }
-    let (stats, next) = match &context.store {
+    let (figures, next) = match &context.store {
         Some(store) => (store.stats().await?, store.next_due().await?),
         None => (crate::store::Stats::default(), None),
     };
@@ -309,7 +309,7 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: context.started.map(|_| std::process::id()),
-        started: context.started.map(Timestamp::to_rfc3339),
+        started: context.started.map(shown),
         config: config
             .files
             .first()
@@ -319,13 +319,13 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
         feeds: config.sources.len(),
         states,
         silent,
-        next: next.map(Timestamp::to_rfc3339),
-        articles: stats.articles,
-        sightings: stats.sightings,
-        log_bytes: stats.log_bytes,
-        index_bytes: stats.index_bytes,
-        backed_up: stats.backed_up.map(Timestamp::to_rfc3339),
-        disk_full: stats.full,
+        next: next.map(shown),
+        articles: figures.articles,
+        sightings: figures.sightings,
+        log_bytes: figures.log_bytes,
+        index_bytes: figures.index_bytes,
+        backed_up: figures.backed_up.map(shown),
+        disk_full: figures.full,
         reload_failed: reload_failed.map(|failure| format!("{}: {}", failure.0, failure.1)),
         warnings: config.warnings.iter().map(ToString::to_string).collect(),
         failing,
@@ -363,8 +363,8 @@ pub async fn one(context: &Context, id: &str) -> Result<FeedStatus, Error> {
         polled: Some(state.url_current)
             .filter(|polled| !polled.is_empty() && *polled != source.url),
         why: state.why,
-        first_fail: state.first_fail.map(Timestamp::to_rfc3339),
-        failed_at: state.last_error.map(|fault| fault.at.to_rfc3339()),
+        first_fail: state.first_fail.map(shown),
+        failed_at: state.last_error.map(|fault| shown(fault.at)),
         move_candidate: state.move_candidate.as_ref().map(candidate),
         moves: state.moves.iter().map(moved_view).collect(),
         written: config.places.get(index).map(ToString::to_string),
@@ -383,14 +383,14 @@ fn moved_view(step: &Move) -> MoveView {
     MoveView {
         from: step.from.clone(),
         to: step.to.clone(),
-        at: step.at.to_rfc3339(),
+        at: shown(step.at),
         status: step.status,
     }
 }
 
 fn visit(visit: &Visit) -> VisitView {
     VisitView {
-        at: visit.at.to_rfc3339(),
+        at: shown(visit.at),
         outcome: visit.outcome.clone(),
         status: Some(visit.status).filter(|status| *status != 0),
         bytes: visit.bytes,
@@ -550,8 +550,8 @@ fn row(source: &Source, state: Option<&SourceState>, config: &Config, now: Times
         category: source.category.clone(),
         tags: source.tags.clone(),
         state: health(state.health).to_owned(),
-        last_ok: state.last_ok.map(Timestamp::to_rfc3339),
-        next: next(state).map(Timestamp::to_rfc3339),
+        last_ok: state.last_ok.map(shown),
+        next: next(state).map(shown),
         url: source.url.clone(),
         home: about.and_then(|about| about.home_url.clone()),
         kind: match source.kind {
@@ -560,7 +560,7 @@ fn row(source: &Source, state: Option<&SourceState>, config: &Config, now: Times
             SourceKind::Exec(_) => "exec",
         }
         .to_owned(),
-        last_new: state.last_new.map(Timestamp::to_rfc3339),
+        last_new: state.last_new.map(shown),
         error: state
             .last_error
             .as_ref()
@@ -581,6 +581,11 @@ fn is_silent(state: &SourceState, config: &Config, now: Timestamp) -> bool {
     // A source that never had anything is silent since we know it.
     let since = state.last_new.or(state.last_ok.map(|_| state.added));
     since.is_some_and(|since| now.since(since) > config.poll.silent_after)
+}
+
+/// A point in time as operators read it: whole seconds.
+fn shown(time: Timestamp) -> String {
+    time.whole_seconds().to_rfc3339()
 }
 
 /// The word for how a source is doing.

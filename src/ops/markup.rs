@@ -96,21 +96,19 @@ fn attributes(mut rest: &str) -> (Vec<(String, String)>, bool, &str) {
             continue;
         };
         rest = after.trim_start();
-        let value = match rest.chars().next() {
-            Some(quote @ ('"' | '\'')) => {
-                let inner = &rest[1..];
-                let end = inner.find(quote).unwrap_or(inner.len());
-                rest = inner.get(end + 1..).unwrap_or("");
-                &inner[..end]
-            }
-            _ => {
-                let end = rest
-                    .find(|c: char| c.is_ascii_whitespace() || c == '>')
-                    .unwrap_or(rest.len());
-                let value = &rest[..end];
-                rest = &rest[end..];
-                value
-            }
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let value = if let Some(quote) = quote {
+            let inner = &rest[1..];
+            let end = inner.find(quote).unwrap_or(inner.len());
+            rest = inner.get(end + 1..).unwrap_or("");
+            &inner[..end]
+        } else {
+            let end = rest
+                .find(|c: char| c.is_ascii_whitespace() || c == '>')
+                .unwrap_or(rest.len());
+            let value = &rest[..end];
+            rest = &rest[end..];
+            value
         };
         all.push((name, decoded(value.trim())));
     }

@@ -110,7 +110,7 @@ impl<'a> Construct<'a> {
                 html: None,
             },
             Form::Html if html::has_markup(&self.value) => {
-                let html = cx.html(&self.value, self.base);
+                let html = cx.html(&self.value, self.base).map(|(html, _)| html);
                 Text {
                     plain: if cx.clean {
                         html::text(&self.value)
@@ -128,16 +128,18 @@ impl<'a> Construct<'a> {
         (!text.plain.is_empty() || text.html.is_some()).then_some(text)
     }
 
-    /// The value as the main text of an entry.
-    pub(super) fn into_content(self, cx: &Context<'_>) -> Option<Content> {
+    /// The value as the main text of an entry, and whether it shows anything.
+    pub(super) fn into_content(self, cx: &Context<'_>) -> Option<(Content, bool)> {
         match self.form {
-            Form::Text => Some(Content::Plain(self.value.replace("\r\n", "\n"))),
-            Form::Html => self.into_html(cx).map(Content::Html),
+            Form::Text => Some((Content::Plain(self.value.replace("\r\n", "\n")), true)),
+            Form::Html => self
+                .into_html(cx)
+                .map(|(html, shows)| (Content::Html(html), shows)),
         }
     }
 
-    /// The value as an HTML fragment, also if it is text.
-    pub(super) fn into_html(self, cx: &Context<'_>) -> Option<String> {
+    /// The value as an HTML fragment, also if it is text, and whether it shows anything.
+    pub(super) fn into_html(self, cx: &Context<'_>) -> Option<(String, bool)> {
         if self.form == Form::Html && html::has_markup(&self.value) {
             return cx.html(&self.value, self.base);
         }
@@ -148,7 +150,7 @@ impl<'a> Construct<'a> {
         };
         let mut out = String::with_capacity(text.len());
         escape_into(&mut out, text.trim());
-        (!out.is_empty()).then_some(out)
+        (!out.is_empty()).then_some((out, true))
     }
 
     /// The value as a plain line.
@@ -163,12 +165,14 @@ impl<'a> Construct<'a> {
 }
 
 impl Context<'_> {
-    /// A clean fragment, with the base that its relative URLs need.
-    fn html(&self, value: &str, base: Option<Rc<Url>>) -> Option<String> {
+    /// A clean fragment, with the base that its relative URLs need, and whether it shows anything.
+    fn html(&self, value: &str, base: Option<Rc<Url>>) -> Option<(String, bool)> {
         if !self.clean {
-            return Some(value.to_owned());
+            return Some((value.to_owned(), true));
         }
-        html::clean(value, self.base(base).as_deref())
+        let cleaned = html::clean_noting(value, self.base(base).as_deref());
+        self.cut.set(self.cut.get() || cleaned.cut);
+        cleaned.html.map(|html| (html, cleaned.shows))
     }
 }
 

@@ -1,12 +1,15 @@
 //! What is known of a document as a whole while its parts are read: its text, where it came from, what is wanted.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use url::Url;
 
 use super::xml::{Level, Ns, Reader};
 use super::{Options, address};
+
+/// A longer base would be written out again for each of many short links.
+pub(super) const LONGEST_BASE: usize = 2048;
 
 /// The document as a whole.
 pub(super) struct Context<'a> {
@@ -23,14 +26,16 @@ pub(super) struct Context<'a> {
     /// Items beyond this number are not read.
     pub(super) max_items: usize,
     described: OnceCell<Option<Rc<Url>>>,
+    /// Cleaning met a limit: something in an HTML value was left out.
+    pub(super) cut: Cell<bool>,
 }
 
 impl<'a> Context<'a> {
     /// Sets the scene for a document from `url`, which counts only if it is absolute and http(s).
     pub(super) fn new(text: &'a str, root: usize, url: Option<&str>, options: &Options) -> Self {
         let url = url
-            .and_then(|url| Url::parse(url.trim()).ok())
-            .filter(|url| matches!(url.scheme(), "http" | "https"));
+            .and_then(address::absolute)
+            .filter(|url| url.as_str().len() <= LONGEST_BASE);
         Self {
             text,
             root,
@@ -39,6 +44,7 @@ impl<'a> Context<'a> {
             max_depth: options.max_depth,
             max_items: options.max_items,
             described: OnceCell::new(),
+            cut: Cell::new(false),
         }
     }
 
@@ -49,12 +55,11 @@ impl<'a> Context<'a> {
 
     /// Notes the addresses that the feed gives for itself, for documents that are no XML.
     pub(super) fn describe_as(&self, addresses: [Option<&str>; 2]) {
-        let absolute = |raw: &str| {
-            Url::parse(raw.trim())
-                .ok()
-                .filter(|url| matches!(url.scheme(), "http" | "https"))
-        };
-        let url = addresses.into_iter().flatten().find_map(absolute);
+        let url = addresses
+            .into_iter()
+            .flatten()
+            .find_map(address::absolute)
+            .filter(|url| url.as_str().len() <= LONGEST_BASE);
         let _ = self.described.set(url.map(Rc::new));
     }
 
@@ -68,6 +73,7 @@ impl<'a> Context<'a> {
             max_depth: self.max_depth,
             max_items: 0,
             described: OnceCell::from(None),
+            cut: Cell::new(false),
         };
         let mut reader = Reader::new(&scene);
         let root = reader.root()?;
@@ -75,7 +81,9 @@ impl<'a> Context<'a> {
         reader.speak(&root, atom);
         let (mut own, mut home) = (None, None);
         links(&mut reader, root.level, atom, &mut own, &mut home);
-        own.or(home).map(Rc::new)
+        own.or(home)
+            .filter(|url| url.as_str().len() <= LONGEST_BASE)
+            .map(Rc::new)
     }
 }
 

@@ -254,7 +254,7 @@ fn strictly(codec: Codec, body: &[u8]) -> Option<Attempt<'_>> {
 }
 
 fn utf8(body: &[u8]) -> Option<Attempt<'_>> {
-    match std::str::from_utf8(body) {
+    match simdutf8::compat::from_utf8(body) {
         Ok(text) => Some(Attempt {
             text: Cow::Borrowed(text),
             errors: 0,

@@ -109,7 +109,8 @@ impl Scene<'_, '_> {
         let text = self.string(object, "content_text");
         let html = html
             .and_then(|html| Construct::markup(html.into(), self.base.clone()))
-            .and_then(|html| html.into_html(self.cx));
+            .and_then(|html| html.into_html(self.cx))
+            .map(|(html, _)| html);
         let (content, content_text) = match (html, text) {
             (Some(html), text) => (Some(Content::Html(html)), text),
             (None, text) => (text.map(Content::Plain), None),

@@ -19,8 +19,9 @@ use memchr::{memchr, memmem};
 use url::Url;
 
 use self::scan::{Attr, End, Missing};
-use super::context::Context;
+use super::context::{Context, LONGEST_BASE};
 use super::notes::Notes;
+use super::value::excerpt;
 use crate::model::entry::WarningCode;
 
 pub(super) use self::content::{Inner, escape_into, trim};
@@ -107,6 +108,7 @@ pub(super) struct Reader<'a> {
     started: bool,
     eof: bool,
     truncated: bool,
+    too_deep: bool,
     doctype: bool,
     bindings: Vec<Binding<'a>>,
     bases: Vec<(usize, Rc<Url>)>,
@@ -150,6 +152,7 @@ impl<'a> Reader<'a> {
             started: false,
             eof: false,
             truncated: false,
+            too_deep: false,
             doctype: false,
             bindings: Vec::with_capacity(16),
             bases: cx.url.iter().map(|url| (0, Rc::clone(url))).collect(),
@@ -694,20 +697,34 @@ impl<'a> Reader<'a> {
         let name_end = scan::skip_name(bytes, name_at);
         let mut raw = &self.text[name_at..name_end];
         self.attrs.clear();
+        let mut faults = Vec::new();
         let end = if bytes.get(name_end) == Some(&b'>') {
             End::At(name_end + 1, false)
         } else {
-            let notes = &mut self.notes;
-            let mut fault =
-                |fault, at| notes.add(WarningCode::XmlError, Some(at), || complaint(fault, raw));
+            let fault = &mut |fault, at| faults.push((fault, at));
             scan::attributes(
                 self.text,
                 name_end,
                 &mut self.attrs,
                 &mut self.missing,
-                &mut fault,
+                fault,
             )
         };
+        // Inside a value, what has no `>` is no tag: `if a <b then`.
+        if matches!(self.collecting, Collecting::Value(_))
+            && faults
+                .last()
+                .is_some_and(|(fault, _)| *fault == scan::Fault::OpenTag)
+        {
+            self.note(WarningCode::XmlError, || {
+                "bare `<`, write `&lt;`".to_owned()
+            });
+            return None;
+        }
+        for (fault, at) in faults {
+            self.notes
+                .add(WarningCode::XmlError, Some(at), || complaint(fault, raw));
+        }
         let End::At(end, empty) = end else {
             if self.started {
                 self.eof_inside("a tag");
@@ -745,9 +762,12 @@ impl<'a> Reader<'a> {
             if !empty {
                 self.overflow.push(raw);
             }
-            self.notes.add(WarningCode::Limit, Some(self.mark), || {
-                format!("elements deeper than {} are skipped", self.max_depth)
-            });
+            if !std::mem::replace(&mut self.too_deep, true) {
+                let most = self.max_depth;
+                self.note(WarningCode::Limit, || {
+                    format!("elements deeper than {most} are skipped")
+                });
+            }
             self.close_to(depth);
             return None;
         }
@@ -825,16 +845,20 @@ impl<'a> Reader<'a> {
 
     fn rebase(&mut self, value: &str, depth: usize) {
         let joined = match self.bases.last() {
+            _ if value.len() > LONGEST_BASE => Err(url::ParseError::Overflow),
             Some((_, base)) => base.join(value.trim()),
             None => Url::parse(value.trim()),
         };
         match joined {
-            Ok(url) if matches!(url.scheme(), "http" | "https" | "ftp") => {
+            Ok(url)
+                if matches!(url.scheme(), "http" | "https" | "ftp")
+                    && url.as_str().len() <= LONGEST_BASE =>
+            {
                 self.bases.push((depth, Rc::new(url)))
             }
             _ if value.trim().is_empty() => {}
             _ => self.note(WarningCode::BadUrl, || {
-                format!("xml:base `{value}` is not used")
+                format!("xml:base `{}` is not used", excerpt(value))
             }),
         }
     }
@@ -919,7 +943,7 @@ impl<'a> Reader<'a> {
             | Ns::Podcast
             | Ns::Thread
             | Ns::Syndication
-            | Ns::Atom => true,
+            | Ns::Atom => !matches!(local, "name" | "email" | "uri" | "url"),
             _ => false,
         };
         next.then(|| value.depth - 1)

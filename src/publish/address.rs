@@ -258,7 +258,7 @@ fn route(segments: &[&str]) -> Option<Route> {
 
 fn list_route(segments: &[&str]) -> Option<Route> {
     let (stem, file) = match segments {
-        [file @ ..] if file.len() == 1 => (None, segments[0]),
+        [file] => (None, *file),
         ["all", file] => (Some(List::All), *file),
         [kind, file] => {
             return match file_format(file) {

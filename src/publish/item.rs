@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::plain;
 use super::{Extent, Settings};
+use crate::html as html_room;
 use crate::model::article::{Article, ArticleId, Sighting};
 use crate::model::entry::{Content, Entry, Person};
 use crate::model::label::Origin;
@@ -217,7 +218,7 @@ pub(super) fn item(context: &Context<'_>, article: &Article, extent: Extent) -> 
     let feed_url = plain::some_url(Some(&about.feed_url));
     let home_url = plain::some_url(about.home_url.as_deref());
     let (html, text) = content(entry);
-    let body = html.as_deref().map(plain::html_text).unwrap_or_default();
+    let body = html.as_deref().map(html_room::text).unwrap_or_default();
     let title = title(entry, &body, &source_title, head.published);
     let summary = summary(entry, &body);
     let (html, text, summary) = match extent {

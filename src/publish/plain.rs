@@ -8,31 +8,17 @@ use std::fmt::Write as _;
 
 use url::{Position, Url};
 
+use crate::html;
+
 /// Breaks what looks like a tag or a character reference; shows as nothing.
 const INVISIBLE: char = '\u{200B}';
-
-/// Names of HTML 4 character references: what readers would replace.
-const ENTITIES: &str = "AElig Aacute Acirc Agrave Alpha Aring Atilde Auml Beta Ccedil Chi Dagger Delta ETH Eacute Ecirc Egrave Epsilon \
-     Eta Euml Gamma Iacute Icirc Igrave Iota Iuml Kappa Lambda Mu Ntilde Nu OElig Oacute Ocirc Ograve Omega Omicron \
-     Oslash Otilde Ouml Phi Pi Prime Psi Rho Scaron Sigma THORN Tau Theta Uacute Ucirc Ugrave Upsilon Uuml Xi \
-     Yacute Yuml Zeta aacute acirc acute aelig agrave alefsym alpha amp and ang apos aring asymp atilde auml bdquo \
-     beta brvbar bull cap ccedil cedil cent chi circ clubs cong copy crarr cup curren dArr dagger darr deg delta \
-     diams divide eacute ecirc egrave empty emsp ensp epsilon equiv eta eth euml euro exist fnof forall frac12 \
-     frac14 frac34 frasl gamma ge gt hArr harr hearts hellip iacute icirc iexcl igrave image infin int iota iquest \
-     isin iuml kappa lArr lambda lang laquo larr lceil ldquo le lfloor lowast loz lrm lsaquo lsquo lt macr mdash \
-     micro middot minus mu nabla nbsp ndash ne ni not notin nsub ntilde nu oacute ocirc oelig ograve oline omega \
-     omicron oplus or ordf ordm oslash otilde otimes ouml para part permil perp phi pi piv plusmn pound prime prod \
-     prop psi quot rArr radic rang raquo rarr rceil rdquo real reg rfloor rho rlm rsaquo rsquo sbquo scaron sdot \
-     sect shy sigma sigmaf sim spades sub sube sum sup sup1 sup2 sup3 supe szlig tau there4 theta thetasym thinsp \
-     thorn tilde times trade uArr uacute uarr ucirc ugrave uml upsih upsilon uuml weierp xi yacute yen yuml zeta \
-     zwj zwnj";
 
 /// ISO 639-1, and the longer codes that feeds really use.
 const LANGUAGES: &str = "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el \
      en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu \
      ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mo mr ms mt my \
      na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm \
-     sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh xx yi yo za \
+     sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za \
      zh zu \
      arz ast ceb ckb cmn fil gsw haw hsb kok mai nds sco yue";
 
@@ -93,7 +79,7 @@ fn is_reference(rest: &str) -> bool {
     !name.is_empty()
         && (rest.starts_with('#')
             || !name.chars().all(char::is_alphabetic)
-            || ENTITIES.split(' ').any(|known| known == name))
+            || html::entity(name).is_some())
 }
 
 /// The beginning of a text, at most `most` characters with the ellipsis, cut between words where it has words.
@@ -109,61 +95,6 @@ pub(super) fn excerpt(text: &str, most: usize) -> String {
         _ => &cut,
     };
     format!("{}…", whole.trim_end_matches([' ', ',', ';', '，', '、']))
-}
-
-/// The text of a clean HTML fragment, on one line.
-pub(super) fn html_text(html: &str) -> String {
-    let mut out = String::with_capacity(html.len() / 2);
-    let mut rest = html;
-    while let Some(at) = rest.find(['<', '&']) {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        if rest.starts_with('<') {
-            let end = rest.find('>').map_or(rest.len(), |end| end + 1);
-            let name = rest[1..end].trim_start_matches('/');
-            let inline = [
-                "a", "b", "i", "em", "strong", "span", "code", "sub", "sup", "u", "s", "small",
-                "abbr", "mark", "font",
-            ];
-            let name = name
-                .find(|c: char| !c.is_ascii_alphanumeric())
-                .map_or(name, |end| &name[..end]);
-            if !inline.contains(&name) {
-                out.push(' ');
-            }
-            rest = &rest[end..];
-        } else if let Some((c, after)) = reference(rest) {
-            out.push(c);
-            rest = after;
-        } else {
-            out.push('&');
-            rest = &rest[1..];
-        }
-    }
-    out.push_str(rest);
-    out.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Reads the few references that a cleaned fragment contains.
-fn reference(text: &str) -> Option<(char, &str)> {
-    let (name, after) = text[1..].split_once(';')?;
-    let c = match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => ' ',
-        _ => {
-            let number = name.strip_prefix('#')?;
-            let code = match number.strip_prefix(['x', 'X']) {
-                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                None => number.parse().ok()?,
-            };
-            char::from_u32(code)?
-        }
-    };
-    Some((c, after))
 }
 
 /// Text as HTML: `&`, `<`, `>` and `"` escaped.
@@ -444,11 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_html() {
-        assert_eq!(
-            html_text("<p>one <b>t</b>wo</p><p>a&lt;b &amp; c&#x20AC;</p>"),
-            "one two a<b & c€"
-        );
+    fn lines_of_plain_text_become_paragraphs() {
         assert_eq!(paragraphs("a\nb & c\n\nd"), "<p>a<br>b &amp; c</p><p>d</p>");
     }
 }

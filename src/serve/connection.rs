@@ -14,6 +14,7 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -87,8 +88,9 @@ impl Registry {
             if conn.busy.load(Relaxed) > 0 {
                 continue;
             }
-            let idle = Duration::from_secs(round.saturating_sub(conn.since.load(Relaxed)))
-                * WATCH.as_secs().try_into().unwrap_or(1);
+            let idle = Duration::from_secs(
+                WATCH.as_secs() * round.saturating_sub(conn.since.load(Relaxed)),
+            );
             if conn.requests.load(Relaxed) == 0 && idle > HEAD || idle > LONGEST {
                 abort.abort();
             } else if idle > IDLE {
@@ -243,15 +245,13 @@ async fn work(
                 let served = match one.stream {
                     Stream::Tcp(stream) => match TcpStream::from_std(stream) {
                         Ok(stream) => {
-                            serve_tcp(stream, one.peer, &shared, &registry, &conn, tasks_inside)
-                                .await
+                            serve(stream, one.peer, &shared, &registry, &conn, tasks_inside).await
                         }
                         Err(error) => Err(error.into()),
                     },
                     Stream::Unix(stream) => match UnixStream::from_std(stream) {
                         Ok(stream) => {
-                            serve_unix(stream, one.peer, &shared, &registry, &conn, tasks_inside)
-                                .await
+                            serve(stream, one.peer, &shared, &registry, &conn, tasks_inside).await
                         }
                         Err(error) => Err(error.into()),
                     },
@@ -406,48 +406,41 @@ async fn pause(error: &io::Error) {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn serve_tcp(
-    stream: TcpStream,
-    peer: Peer,
-    shared: &Arc<Shared>,
-    registry: &Arc<Registry>,
-    conn: &Arc<Conn>,
-    tasks: TaskTracker,
-) -> Result<(), Failure> {
-    let peek = |buffer: &mut [u8]| rustix::net::recv(&stream, buffer, rustix::net::RecvFlags::PEEK);
-    let preface = loop {
-        let mut buffer = [0; 24];
-        let seen = stream
-            .async_io(Interest::READABLE, || Ok(peek(&mut buffer)?.1))
-            .await?;
-        if let Some(known) = is_http2(&buffer[..seen]) {
-            break known;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    serve(stream, preface, peer, shared, registry, conn, tasks).await
+/// A stream that can be looked into before it is read.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The first bytes, once there are some; they stay where they are.
+    fn first(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
 }
 
-async fn serve_unix(
-    stream: UnixStream,
-    peer: Peer,
-    shared: &Arc<Shared>,
-    registry: &Arc<Registry>,
-    conn: &Arc<Conn>,
-    tasks: TaskTracker,
-) -> Result<(), Failure> {
-    let peek = |buffer: &mut [u8]| rustix::net::recv(&stream, buffer, rustix::net::RecvFlags::PEEK);
-    let preface = loop {
+impl Socket for TcpStream {
+    async fn first(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.async_io(Interest::READABLE, || {
+            Ok(rustix::net::recv(self, &mut *buffer, RecvFlags::PEEK)?.1)
+        })
+        .await
+    }
+}
+
+impl Socket for UnixStream {
+    async fn first(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.async_io(Interest::READABLE, || {
+            Ok(rustix::net::recv(self, &mut *buffer, RecvFlags::PEEK)?.1)
+        })
+        .await
+    }
+}
+
+/// Which of the two protocols a client begins with.
+async fn begins_http2(stream: &impl Socket) -> io::Result<bool> {
+    loop {
         let mut buffer = [0; 24];
-        let seen = stream
-            .async_io(Interest::READABLE, || Ok(peek(&mut buffer)?.1))
-            .await?;
+        let seen = stream.first(&mut buffer).await?;
         if let Some(known) = is_http2(&buffer[..seen]) {
-            break known;
+            return Ok(known);
         }
+        // Too few to say, and they stay readable: look again soon.
         tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    serve(stream, preface, peer, shared, registry, conn, tasks).await
+    }
 }
 
 /// Whether the first bytes are HTTP/2's; `None` if there are too few to say.
@@ -463,18 +456,15 @@ fn is_http2(seen: &[u8]) -> Option<bool> {
     (length == PREFACE.len()).then_some(true)
 }
 
-async fn serve<S>(
-    stream: S,
-    preface: bool,
+async fn serve(
+    stream: impl Socket,
     peer: Peer,
     shared: &Arc<Shared>,
     registry: &Arc<Registry>,
     conn: &Arc<Conn>,
     tasks: TaskTracker,
-) -> Result<(), Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) -> Result<(), Failure> {
+    let modern = begins_http2(&stream).await?;
     let free = shared.limit.is_free(peer);
     let service = {
         let (shared, registry, conn) = (Arc::clone(shared), Arc::clone(registry), Arc::clone(conn));
@@ -491,7 +481,7 @@ where
         })
     };
     let io = TokioIo::new(stream);
-    if preface {
+    if modern {
         let served = http2::Builder::new(Spawn(tasks))
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)

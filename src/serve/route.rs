@@ -17,8 +17,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 
 use super::client::{Limit, Peer};
-use super::{Options, coding, conditional, status};
-use crate::clock::Clock;
+use super::{Now, Options, coding, conditional, status};
 use crate::metrics::{Metrics, Route};
 use crate::publish::address::Request as Target;
 use crate::publish::document::{Document, Kind};
@@ -33,7 +32,7 @@ const TARGET: usize = 8 << 10;
 pub(super) struct Shared {
     pub(super) publisher: Arc<Publisher>,
     pub(super) metrics: Metrics,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) now: Now,
     pub(super) registry: prometheus_client::registry::Registry,
     pub(super) limit: Limit,
     /// No new work is wanted.
@@ -47,7 +46,7 @@ impl Shared {
         options: &Options,
         publisher: Arc<Publisher>,
         metrics: Metrics,
-        clock: Arc<dyn Clock>,
+        now: Now,
     ) -> Self {
         let base = publisher
             .settings()
@@ -63,7 +62,7 @@ impl Shared {
             base: Some(base).filter(|base| !base.is_empty()),
             publisher,
             metrics,
-            clock,
+            now,
         }
     }
 }

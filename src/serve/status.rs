@@ -39,7 +39,7 @@ pub(super) async fn metrics(
             return plain(StatusCode::SERVICE_UNAVAILABLE, &sentence, head);
         }
     };
-    let now = shared.clock.now();
+    let now = (shared.now)();
     let gauges = &shared.metrics.gauges;
     let store = &figures.store;
     for (gauge, value) in [

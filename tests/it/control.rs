@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use aggd::control::{Client, Error, Options, Server};
 use aggd::clock::SystemClock;
+use aggd::config::Control;
 use aggd::config::{File, Secrets, Surroundings};
+use aggd::control::{Client, Error, Server};
 use aggd::ops::{self, Context, Request, feeds};
 
 fn context(text: &str) -> Arc<Context> {
@@ -33,7 +34,7 @@ fn context(text: &str) -> Arc<Context> {
 async fn a_command_asks_and_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("run/control.sock");
-    let options = Options {
+    let options = Control {
         socket: socket.clone(),
         mode: 0o660,
     };
@@ -70,7 +71,7 @@ async fn a_command_asks_and_is_answered() {
 async fn what_a_dead_daemon_left_is_replaced_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("control.sock");
-    let options = Options {
+    let options = Control {
         socket: socket.clone(),
         mode: 0o600,
     };

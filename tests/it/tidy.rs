@@ -24,10 +24,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "control", "dedup", "fetch", "label", "poll", "publish", "serve", "store", "text",
+            "dedup", "fetch", "label", "poll", "publish", "serve", "store", "text",
         ],
     ),
-    ("control", &["ops"]),
+    ("control", &["config", "ops"]),
     (
         "ops",
         &[

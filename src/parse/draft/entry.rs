@@ -176,23 +176,21 @@ impl EntryDraft<'_> {
             .and_then(|content| content.into_content(cx));
         let summary = self.summary.take();
         let second = self.second_summary.take();
+        let as_content =
+            |text: Construct<'_>| text.into_html(cx).map(|(html, _)| Content::Html(html));
         match (content, summary, second) {
-            (Some(content), summary, second) => (
-                Some(content),
-                summary.or(second).and_then(|summary| summary.into_text(cx)),
-            ),
+            // A content that shows nothing, such as `<p></p>`, must not hide the summary.
+            (Some((content, shows)), summary, second)
+                if shows || summary.is_none() && second.is_none() =>
+            {
+                (
+                    Some(content),
+                    summary.or(second).and_then(|summary| summary.into_text(cx)),
+                )
+            }
             // Who writes both a description and a summary means one of them to be the text.
-            (None, Some(summary), Some(second)) => (
-                second.into_html(cx).map(Content::Html),
-                summary.into_text(cx),
-            ),
-            (None, summary, second) => (
-                summary
-                    .or(second)
-                    .and_then(|summary| summary.into_html(cx))
-                    .map(Content::Html),
-                None,
-            ),
+            (_, Some(summary), Some(second)) => (as_content(second), summary.into_text(cx)),
+            (_, summary, second) => (summary.or(second).and_then(as_content), None),
         }
     }
 

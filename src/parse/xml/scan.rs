@@ -135,7 +135,7 @@ fn value<'a>(
     let equals = skip_space(bytes, name_end);
     if bytes.get(equals)? != &b'=' {
         fault(Fault::Valueless, name_end);
-        return Some(("", name_end));
+        return Some((&text[name_end..name_end], name_end));
     }
     let at = skip_space(bytes, equals + 1);
     let quote = *bytes.get(at)?;
