@@ -134,12 +134,6 @@ impl Reply {
         }
     }
 
-    /// A small RSS feed with one dated item for each guid, newest first.
-    pub(crate) fn feed<G: AsRef<str>>(guids: &[G]) -> Self {
-        let entries: Vec<Entry> = guids.iter().map(|guid| entry(guid.as_ref())).collect();
-        Self::ok(rss("Feed", &entries)).header("Content-Type", "application/rss+xml")
-    }
-
     /// A redirect.
     pub(crate) fn redirect(status: u16, to: impl AsRef<[u8]>) -> Self {
         Self::status(status).header("Location", to)
@@ -165,7 +159,7 @@ impl Reply {
         self.header("ETag", etag)
     }
 
-    /// 304 for those who have the ETag or the Last-Modified of this reply.
+    /// 304 for those who have the `ETag` or the `Last-Modified` of this reply.
     pub(crate) fn conditional(mut self) -> Self {
         self.conditional = true;
         self
@@ -369,20 +363,19 @@ impl Entry {
 
 /// An RSS document.
 pub(crate) fn rss(title: &str, entries: &[Entry]) -> String {
-    let items: String = entries
-        .iter()
-        .map(|entry| {
-            let date = entry.published.map_or_else(String::new, |at| {
-                format!("<pubDate>{}</pubDate>", at.to_rfc822())
-            });
-            format!(
-                "<item><guid isPermaLink=\"false\">{}</guid><title>{}</title><link>{}</link>{date}\
-                 <description>{}</description></item>\n",
-                entry.guid, entry.title, entry.link, entry.description
-            )
-        })
-        .collect();
-    rss_with(title, "", &items)
+    let items: Vec<String> = entries.iter().map(item).collect();
+    rss_with(title, "", &items.concat())
+}
+
+fn item(entry: &Entry) -> String {
+    let date = entry.published.map_or_else(String::new, |at| {
+        format!("<pubDate>{}</pubDate>", at.to_rfc822())
+    });
+    format!(
+        "<item><guid isPermaLink=\"false\">{}</guid><title>{}</title><link>{}</link>{date}\
+         <description>{}</description></item>\n",
+        entry.guid, entry.title, entry.link, entry.description
+    )
 }
 
 /// An RSS document with more in its channel.
@@ -522,9 +515,9 @@ impl Origin {
         });
     }
 
-    /// A feed with an ETag made of its content, and 304 for those who have it.
-    pub(crate) fn feed<const N: usize>(&self, path: &str, entries: [Entry; N]) {
-        let body = rss("Feed", &entries);
+    /// A feed with an `ETag` made of its content, and 304 for those who have it.
+    pub(crate) fn feed(&self, path: &str, entries: &[Entry]) {
+        let body = rss("Feed", entries);
         let etag = format!("\"{:x}\"", xxhash_rust::xxh3::xxh3_64(body.as_bytes()));
         self.serve(
             path,

@@ -1018,3 +1018,55 @@ fn files_and_programs_are_polled_like_feeds() {
         assert_eq!(round.state("exec").await.health, Health::Failing);
     });
 }
+
+#[test]
+fn news_edits_and_old_acquaintances_are_told_apart() {
+    play(async {
+        let origin = origin().await;
+        origin.feed("/feed", &[entry("b"), entry("a")]);
+        let round = Round::start(vec![source("blog", &origin.url("/feed"))]).await;
+        let told = async || {
+            let visits = round.state("blog").await.visits;
+            (visits[0].outcome.clone(), visits[0].new, visits[0].updated)
+        };
+        assert_eq!(told().await, ("fresh".to_owned(), 2, 0));
+        let edited = entry("a")
+            .title("Another headline for a")
+            .link("http://site.example/elsewhere")
+            .text("And quite another text, with other words in it.");
+        origin.feed("/feed", &[entry("c"), entry("b"), edited]);
+        round.pass(units(33)).await;
+        let visits = round.state("blog").await.visits;
+        let fresh: Vec<(u32, u32)> = visits
+            .iter()
+            .filter(|visit| visit.outcome == "fresh")
+            .map(|visit| (visit.new, visit.updated))
+            .collect();
+        assert_eq!(fresh, [(1, 1), (2, 0)], "newest first");
+        assert_eq!(round.articles().await, 3);
+    });
+}
+
+#[test]
+fn sources_of_one_host_share_a_connection() {
+    play(async {
+        let origin = origin().await;
+        let sources: Vec<Source> = (0..6)
+            .map(|n| {
+                let path = format!("/{n}");
+                origin.serve(&path, lively());
+                source(&format!("s{n}"), &origin.url(&path))
+            })
+            .collect();
+        let one_by_one = fetch::Options {
+            per_host: HostLimits {
+                at_once: 1,
+                spacing: Duration::ZERO,
+            },
+            ..fetch_options()
+        };
+        let _round = Round::with(options(), one_by_one, sources).await;
+        assert_eq!(origin.all_requests().len(), 6);
+        assert_eq!(origin.connections(), 1);
+    });
+}
