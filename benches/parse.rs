@@ -1,8 +1,8 @@
 //! How fast feeds are read: `cargo bench --bench parse -- [FILTER] [--milliseconds N] [--profile clean|raw]`.
 //!
 //! The corpus is made here, always the same: RSS and Atom, English and Chinese, 5 KB to 5 MB. Beside the parser with and
-//! without HTML cleaning stand feed-rs, the rss and atom_syndication crates and the raw events of quick-xml, each measured
-//! in turn in this process. A figure is the median of its runs.
+//! without HTML cleaning stand feed-rs, the rss and atom_syndication crates and the raw events of quick-xml, run in
+//! turns in this process. A figure is the median of its runs.
 
 #![expect(
     clippy::print_stdout,
@@ -107,16 +107,27 @@ fn measure(sample: &Sample, budget: Duration) {
         sample.entries
     );
     let body = sample.body.as_bytes();
-    let ours = median(budget, || parse::parse(&document, &raw).unwrap());
-    let cleaned = median(budget, || parse::parse(&document, &clean).unwrap());
-    let feed_rs = median(budget, || feed_rs::parser::parse(body).unwrap());
-    let format = if sample.atom {
-        median(budget, || atom_syndication::Feed::read_from(body).unwrap())
-    } else {
-        median(budget, || rss::Channel::read_from(body).unwrap())
+    let format = || {
+        if sample.atom {
+            drop(black_box(atom_syndication::Feed::read_from(body).unwrap()));
+        } else {
+            drop(black_box(rss::Channel::read_from(body).unwrap()));
+        }
     };
-    let events = median(budget, || events(&sample.body));
-    let rate = |time: Duration| as_f64(body.len()) / time.as_secs_f64() / 1e6;
+    let times = medians(
+        budget * 5,
+        [
+            &|| drop(black_box(parse::parse(&document, &raw).unwrap())),
+            &|| drop(black_box(parse::parse(&document, &clean).unwrap())),
+            &|| drop(black_box(feed_rs::parser::parse(body).unwrap())),
+            &format,
+            &|| {
+                black_box(events(&sample.body));
+            },
+        ],
+    );
+    let [ours, cleaned, feed_rs, format, events] = times;
+    let rate = |time: f64| as_f64(body.len()) / time / 1e6;
     println!(
         "{:<16} {:>8} {:>7} | {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9.1} | {:>8.2} {:>8.2} | {:>10.0}",
         sample.name,
@@ -127,9 +138,9 @@ fn measure(sample: &Sample, budget: Duration) {
         rate(feed_rs),
         rate(format),
         rate(events),
-        feed_rs.as_secs_f64() / ours.as_secs_f64(),
-        feed_rs.as_secs_f64() / cleaned.as_secs_f64(),
-        as_f64(sample.entries) / cleaned.as_secs_f64(),
+        feed_rs / ours,
+        feed_rs / cleaned,
+        as_f64(sample.entries) / cleaned,
     );
 }
 
@@ -138,18 +149,21 @@ const fn as_f64(number: usize) -> f64 {
     number as f64
 }
 
-/// The median time of as many runs as fit into the budget, three at least.
-fn median<T>(budget: Duration, mut run: impl FnMut() -> T) -> Duration {
-    black_box(run());
-    let (mut times, start) = (Vec::new(), Instant::now());
-    while times.len() < 3 || start.elapsed() < budget {
-        let begin = Instant::now();
-        let result = black_box(run());
-        times.push(begin.elapsed());
-        drop(result);
+/// The median time of each, in seconds, of as many rounds as fit into the budget, three at least. They take turns, so
+/// that whatever else the machine does disturbs them alike.
+fn medians<const N: usize>(budget: Duration, subjects: [&dyn Fn(); N]) -> [f64; N] {
+    let (mut times, start) = ([const { Vec::new() }; N], Instant::now());
+    while times[0].len() < 3 || start.elapsed() < budget {
+        for (times, subject) in times.iter_mut().zip(subjects) {
+            let begin = Instant::now();
+            subject();
+            times.push(begin.elapsed().as_secs_f64());
+        }
     }
-    times.sort_unstable();
-    times[times.len() / 2]
+    times.map(|mut times| {
+        times.sort_unstable_by(f64::total_cmp);
+        times[times.len() / 2]
+    })
 }
 
 /// All events of quick-xml, nothing done with them.

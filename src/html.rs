@@ -19,5 +19,16 @@ pub use hygiene::{first_illegal, hygiene, is_illegal};
 pub use reference::{named as entity, unescape};
 pub use text::{has_markup, text};
 
+/// Cleans a fragment by the fast road, where it is open, and by the HTML parser: for a fuzzer to compare.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn both_roads(fragment: &str, base: &url::Url) -> (Option<Cleaned>, Cleaned) {
+    let fragment = clean::normalised(fragment);
+    (
+        direct::clean(&fragment, Some(base)),
+        clean::parsed(&fragment, Some(base)),
+    )
+}
+
 #[cfg(test)]
 mod tests;

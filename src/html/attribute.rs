@@ -112,9 +112,10 @@ pub(super) fn address<'a>(
     }
 }
 
-/// The candidates of a `srcset`, each with its address resolved; those that are refused go.
+/// The candidates of a `srcset`, each with its address resolved; those that are refused go. Without a base, relative
+/// ones stay only as long as they are among themselves.
 pub(super) fn candidates(value: &str, base: Option<&Url>) -> Option<String> {
-    let mut kept = String::with_capacity(value.len());
+    let mut kept = Vec::new();
     let mut rest = value;
     loop {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
@@ -133,14 +134,33 @@ pub(super) fn candidates(value: &str, base: Option<&Url>) -> Option<String> {
             after[..comma].trim()
         };
         if let Some(url) = address(bare, base, false) {
-            let separator = if kept.is_empty() { "" } else { ", " };
-            kept.extend([separator, &url]);
-            for word in descriptors.split_whitespace() {
-                kept.extend([" ", word]);
-            }
+            kept.push((url.into_owned(), descriptors));
         }
     }
-    (!kept.is_empty()).then_some(kept)
+    if kept.iter().any(|(url, _)| scheme(url).is_some()) {
+        kept.retain(|(url, _)| scheme(url).is_some());
+    }
+    let mut written = String::with_capacity(value.len());
+    for (url, descriptors) in &kept {
+        let separator = if written.is_empty() { "" } else { ", " };
+        written.extend([separator, url]);
+        for descriptor in descriptors
+            .split_whitespace()
+            .filter(|descriptor| is_descriptor(descriptor))
+        {
+            written.extend([" ", descriptor]);
+        }
+    }
+    (!written.is_empty()).then_some(written)
+}
+
+/// `2x`, `1.5x`, `640w`, `480h`.
+fn is_descriptor(descriptor: &str) -> bool {
+    descriptor
+        .strip_suffix(['w', 'x', 'h'])
+        .is_some_and(|number| {
+            !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        })
 }
 
 /// Whether a width or height is that of a tracking pixel: 0 or 1, with or without a unit.
@@ -384,6 +404,10 @@ mod tests {
                 Some("https://e.example/p/a.png 2x"),
             ),
             ("data:image/png;base64,AA== 1x", None),
+            (
+                "a.png javascript:x 1.5x 2q",
+                Some("https://e.example/p/a.png 1.5x"),
+            ),
             (" , ,", None),
         ] {
             assert_eq!(
@@ -392,6 +416,18 @@ mod tests {
                 "{value:?}"
             );
         }
+    }
+
+    #[test]
+    fn relative_candidates_without_a_base_stay_among_themselves() {
+        assert_eq!(
+            candidates("a.png 1x, b.png 2x", None).as_deref(),
+            Some("a.png 1x, b.png 2x")
+        );
+        assert_eq!(
+            candidates("a.png 1x, https://e.example/b.png 2x", None).as_deref(),
+            Some("https://e.example/b.png 2x")
+        );
     }
 
     #[test]
