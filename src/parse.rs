@@ -29,7 +29,7 @@ use self::sniff::Kind;
 use self::xml::Reader;
 use crate::html;
 use crate::model::document::Document;
-use crate::model::entry::{Feed, FeedFormat, Warning, WarningCode};
+use crate::model::entry::{Entry, Feed, FeedFormat, Warning, WarningCode};
 
 /// How to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +181,12 @@ fn root<'a>(reader: &mut Reader<'a>) -> Option<FeedDraft<'a>> {
     // Whatever follows the last element that mattered may still be broken.
     reader.drain(root.level);
     Some(draft)
+}
+
+/// Room for about as many entries as a document of this size has: moving them again and again is what costs most.
+fn room_for_entries(reader: &Reader<'_>) -> Vec<Entry> {
+    const USUAL_SIZE: usize = 3000;
+    Vec::with_capacity((reader.cx.text.len() / USUAL_SIZE).min(reader.cx.max_items))
 }
 
 /// Ends the reading where a feed has more items than anybody keeps.

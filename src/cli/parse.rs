@@ -5,7 +5,7 @@
 mod json;
 
 use std::fs::File;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// Content-Type header that came with it
     #[arg(long, conflicts_with = "batch")]
     content_type: Option<String>,
-    /// Read one request a line from standard input: a path, or {"path", "url", "content_type"}
+    /// Read one request a line from standard input: a path, or {"path", "url", "`content_type`"}
     #[arg(long, conflicts_with = "file")]
     batch: bool,
     /// The document; `-` is standard input
@@ -48,12 +48,18 @@ struct Request {
 /// An unreadable file, or an output that nobody reads any more.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(path) = args.file.as_deref().filter(|_| !args.batch) else {
-        batch(io::stdin().lock(), io::stdout().lock()).context("writing the results")?;
+        let out = BufWriter::new(io::stdout().lock());
+        batch(io::stdin().lock(), out).context("writing the results")?;
         return Ok(Exit::Done);
     };
     let body = read(path).with_context(|| format!("reading {}", path.display()))?;
-    let (value, is_feed) = understand(body, args.url.clone(), args.content_type.clone());
-    write(&mut io::stdout().lock(), &value).context("writing the result")?;
+    let request = Request {
+        path: path.to_owned(),
+        url: args.url.clone(),
+        content_type: args.content_type.clone(),
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let is_feed = answer(&mut out, body, request).context("writing the result")?;
     Ok(if is_feed { Exit::Done } else { Exit::Failed })
 }
 
@@ -65,22 +71,22 @@ fn batch(mut requests: impl BufRead, mut out: impl Write) -> io::Result<()> {
         if requests.read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
-        let request = line.trim_ascii_end();
-        if request.is_empty() {
-            continue;
-        }
-        let value = match wanted(request).and_then(|request| Ok((read(&request.path)?, request))) {
-            Ok((body, request)) => understand(body, request.url, request.content_type).0,
+        match wanted(line.trim_ascii_end()).and_then(|request| Ok((read(&request.path)?, request)))
+        {
+            Ok((body, request)) => {
+                answer(&mut out, body, request)?;
+            }
             Err(error) => {
                 let message = format!("the document cannot be read: {error}");
-                json::unknown(&[Warning {
-                    code: WarningCode::NotAFeed,
+                let code = WarningCode::NotAFeed;
+                let value = json::unknown(&[Warning {
+                    code,
                     message,
                     position: None,
-                }])
+                }]);
+                write_line(&mut out, &value)?;
             }
-        };
-        write(&mut out, &value)?;
+        }
     }
 }
 
@@ -110,20 +116,27 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-/// The JSON of a document, and whether it is a feed.
-fn understand(body: Vec<u8>, url: Option<String>, content_type: Option<String>) -> (Value, bool) {
+/// Writes the line for a document; true if it is a feed.
+fn answer(out: &mut impl Write, body: Vec<u8>, request: Request) -> io::Result<bool> {
     let document = Document {
         body: body.into(),
-        url,
-        content_type,
+        url: request.url,
+        content_type: request.content_type,
     };
     match parse::parse(&document, &Options::default()) {
-        Ok(parsed) => (json::feed(&parsed), true),
-        Err(error) => (json::unknown(error.warnings()), false),
+        Ok(parsed) => {
+            // All that is needed of the body is in the feed.
+            drop(document);
+            json::write_feed(out, &parsed)?;
+            out.write_all(b"\n")?;
+            out.flush()?;
+            Ok(true)
+        }
+        Err(error) => write_line(out, &json::unknown(error.warnings())).map(|()| false),
     }
 }
 
-fn write(out: &mut impl Write, value: &Value) -> io::Result<()> {
+fn write_line(out: &mut impl Write, value: &Value) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")?;
     out.flush()

@@ -88,7 +88,7 @@ pub struct Enclosure {
     pub duration: Option<u64>,
 }
 
-/// A hub that announces changes: `link rel=hub` (WebSub), JSON Feed `hubs`.
+/// A hub that announces changes: `link rel=hub` (`WebSub`), JSON Feed `hubs`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Hub {
     /// Protocol, `WebSub` for links.
@@ -450,7 +450,7 @@ pub struct Media {
     pub community: Option<Community>,
 }
 
-/// A place on earth (GeoRSS, W3C geo); positions are longitude, latitude and perhaps elevation in metres.
+/// A place on earth (`GeoRSS`, W3C geo); positions are longitude, latitude and perhaps elevation in metres.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Geo {
     /// One position.

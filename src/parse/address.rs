@@ -30,12 +30,16 @@ impl Reader<'_> {
         let base = base.or_else(|| self.base());
         let made = match scheme(value) {
             Some(scheme) => checked(value, &scheme),
-            None => Ok(against(value, self.cx.base(base).as_deref())),
+            None => {
+                let base = self.cx.base(base);
+                let base = base.filter(|base| self.cx.repeat(base.as_str().len()));
+                Ok(against(value, base.as_deref()))
+            }
         };
         made.inspect_err(|scheme| {
             self.note(WarningCode::BadUrl, || {
                 format!("address of scheme `{scheme}:` left out")
-            })
+            });
         })
         .ok()
     }
@@ -77,10 +81,10 @@ fn is_plain(value: &str) -> bool {
 
 const PLAIN: [bool; 256] = {
     let mut table = [false; 256];
-    let mut byte = 0x21;
+    let mut byte = 0x21_u8;
     while byte < 0x7F {
-        table[byte] = !matches!(
-            byte as u8,
+        table[byte as usize] = !matches!(
+            byte,
             b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
         );
         byte += 1;

@@ -14,6 +14,7 @@ pub(super) fn read<'a>(r: &mut Reader<'a>, root: &Tag<'a>) -> FeedDraft<'a> {
     let mut feed = FeedDraft {
         format: FeedFormat::Atom,
         version: version(r, root),
+        entries: super::room_for_entries(r),
         ..FeedDraft::default()
     };
     r.speak(root, true);
@@ -183,7 +184,7 @@ pub(super) fn add_link(draft: &mut EntryDraft<'_>, link: Link, count: Option<u64
             let is_feed = link
                 .media_type
                 .as_deref()
-                .is_some_and(|kind| kind.contains("xml"));
+                .is_some_and(|kind| kind.contains("xml") && !kind.contains("xhtml"));
             let place = if is_feed {
                 &mut draft.comments.feed_url
             } else {
@@ -195,7 +196,7 @@ pub(super) fn add_link(draft: &mut EntryDraft<'_>, link: Link, count: Option<u64
             draft.comments.count = draft.comments.count.or(count);
         }
         "http://podlove.org/simple-chapters" if draft.episode.chapters_url.is_none() => {
-            draft.episode.chapters_url = href()
+            draft.episode.chapters_url = href();
         }
         _ => {}
     }

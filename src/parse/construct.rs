@@ -115,7 +115,7 @@ impl<'a> Construct<'a> {
                     plain: if cx.clean {
                         html::text(&self.value)
                     } else {
-                        collapse(&self.value)
+                        String::from(self.value.trim())
                     },
                     html,
                 }
@@ -187,9 +187,11 @@ fn kind_of(kind: &str, mode: Option<&str>) -> Kind {
     match (&*kind, mode) {
         ("" | "text" | "plain", _) => Kind::Text,
         ("html" | "text/html", _)
-        | ("xhtml" | "application/xhtml+xml" | "text/xhtml", Some("escaped")) => Kind::Html,
+        | (
+            "xhtml" | "application/xhtml+xml" | "text/xhtml" | "application/xml" | "text/xml",
+            Some("escaped"),
+        ) => Kind::Html,
         ("xhtml" | "application/xhtml+xml" | "text/xhtml", _) => Kind::Xhtml,
-        ("application/xml" | "text/xml", Some("escaped")) => Kind::Html,
         ("application/xml" | "text/xml", _) => Kind::Xml,
         (kind, _) if kind.ends_with("+xml") || kind.ends_with("/xml") => Kind::Foreign,
         (kind, _) if kind.starts_with("text/") => Kind::Text,

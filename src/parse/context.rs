@@ -11,6 +11,9 @@ use super::{Options, address};
 /// A longer base would be written out again for each of many short links.
 pub(super) const LONGEST_BASE: usize = 2048;
 
+/// What may be repeated in any case, beside as much as the document is long.
+const ALLOWANCE: usize = 4 << 20;
+
 /// The document as a whole.
 pub(super) struct Context<'a> {
     /// All of it, decoded.
@@ -28,6 +31,8 @@ pub(super) struct Context<'a> {
     described: OnceCell<Option<Rc<Url>>>,
     /// Cleaning met a limit: something in an HTML value was left out.
     pub(super) cut: Cell<bool>,
+    /// How many bytes may still be made by repeating what the document said once.
+    allowance: Cell<usize>,
 }
 
 impl<'a> Context<'a> {
@@ -45,7 +50,16 @@ impl<'a> Context<'a> {
             max_items: options.max_items,
             described: OnceCell::new(),
             cut: Cell::new(false),
+            allowance: Cell::new(text.len() + ALLOWANCE),
         }
+    }
+
+    /// May `bytes` more be made by repeating what the document said once (a base, an author)? Without a limit a small
+    /// document could fill the memory.
+    pub(super) fn repeat(&self, bytes: usize) -> bool {
+        let left = self.allowance.get().checked_sub(bytes);
+        self.allowance.set(left.unwrap_or(0));
+        left.is_some()
     }
 
     /// The base to use where the nearest known one is `near`: without any, what the feed says of its own address.
@@ -74,13 +88,14 @@ impl<'a> Context<'a> {
             max_items: 0,
             described: OnceCell::from(None),
             cut: Cell::new(false),
+            allowance: Cell::new(0),
         };
         let mut reader = Reader::new(&scene);
         let root = reader.root()?;
         let atom = root.local == "feed" || root.local == "entry";
         reader.speak(&root, atom);
         let (mut own, mut home) = (None, None);
-        links(&mut reader, root.level, atom, &mut own, &mut home);
+        links(&mut reader, root.level, &mut own, &mut home);
         own.or(home)
             .filter(|url| url.as_str().len() <= LONGEST_BASE)
             .map(Rc::new)
@@ -88,16 +103,10 @@ impl<'a> Context<'a> {
 }
 
 /// Looks at the links of a feed or channel.
-fn links(
-    r: &mut Reader<'_>,
-    level: Level,
-    atom: bool,
-    own: &mut Option<Url>,
-    home: &mut Option<Url>,
-) {
+fn links(r: &mut Reader<'_>, level: Level, own: &mut Option<Url>, home: &mut Option<Url>) {
     while let Some(tag) = r.child(level) {
         match (tag.ns, &*tag.local) {
-            (Ns::Core, "channel") => links(r, tag.level, atom, own, home),
+            (Ns::Core, "channel") => links(r, tag.level, own, home),
             (Ns::Core | Ns::Atom, "link") => {
                 let rel = r.filled_attr("rel").unwrap_or_default();
                 let target = match r.filled_attr("href") {

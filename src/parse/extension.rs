@@ -44,10 +44,10 @@ pub(super) fn entry<'a>(r: &mut Reader<'a>, draft: &mut EntryDraft<'a>, tag: &Ta
         Ns::Dc => dublin::entry(r, draft, tag),
         Ns::DcTerms => dublin::terms(r, &mut draft.common, tag),
         Ns::Content if tag.local == "encoded" => {
-            draft.content.offer(0, Construct::rss(r, tag.level))
+            draft.content.offer(0, Construct::rss(r, tag.level));
         }
         Ns::Xhtml if matches!(&*tag.local, "body" | "div") => {
-            draft.content.offer(3, Construct::xhtml(r, tag.level))
+            draft.content.offer(3, Construct::xhtml(r, tag.level));
         }
         Ns::Itunes => itunes::entry(r, draft, tag),
         Ns::GooglePlay => itunes::google_entry(r, draft, tag),
@@ -57,7 +57,7 @@ pub(super) fn entry<'a>(r: &mut Reader<'a>, draft: &mut EntryDraft<'a>, tag: &Ta
         Ns::Georss | Ns::Gml | Ns::Geo => geo::entry(r, draft, tag),
         Ns::Thread | Ns::Slash | Ns::Wfw => discussion(r, draft, tag),
         Ns::Feedburner if tag.local == "origlink" && draft.original.is_none() => {
-            draft.original = r.url_value(tag.level)
+            draft.original = r.url_value(tag.level);
         }
         Ns::License => license(r, &mut draft.common.license, tag),
         _ => {}
@@ -77,7 +77,7 @@ fn syndication(r: &mut Reader<'_>, feed: &mut FeedDraft<'_>, tag: &Tag<'_>) {
             }
         }
         "updatefrequency" if known.frequency.is_none() => {
-            known.frequency = r.number_value(tag.level)
+            known.frequency = r.number_value(tag.level);
         }
         "updatebase" if feed.sy_base.is_none() => feed.sy_base = r.date_value(tag.level),
         _ => {}
@@ -102,10 +102,10 @@ fn discussion(r: &mut Reader<'_>, draft: &mut EntryDraft<'_>, tag: &Tag<'_>) {
     match (tag.ns, &*tag.local) {
         (Ns::Wfw, "comment") if known.post_url.is_none() => known.post_url = r.url_value(tag.level),
         (Ns::Wfw, "commentrss") if known.feed_url.is_none() => {
-            known.feed_url = r.url_value(tag.level)
+            known.feed_url = r.url_value(tag.level);
         }
         (Ns::Slash, "comments") | (Ns::Thread, "total") if known.count.is_none() => {
-            known.count = r.number_value(tag.level)
+            known.count = r.number_value(tag.level);
         }
         (Ns::Thread, "in-reply-to") => {
             let reply = InReplyTo {

@@ -265,12 +265,16 @@ impl Scene<'_, '_> {
 
     fn url(&mut self, object: &Object, name: &str) -> Option<String> {
         let value = self.string(object, name)?;
-        let resolved = address::resolve(&value, self.base.as_deref());
+        let base = self
+            .base
+            .as_deref()
+            .filter(|base| address::is_http(&value) || self.cx.repeat(base.as_str().len()));
+        let resolved = address::resolve(&value, base);
         resolved
             .inspect_err(|scheme| {
                 self.notes.add(WarningCode::BadUrl, None, || {
                     format!("{name}: address of scheme `{scheme}:` left out")
-                })
+                });
             })
             .ok()
     }

@@ -26,7 +26,10 @@ const DAYS: [&str; 7] = [
 
 /// Reads a document whose root is `rss`, `RDF` or `channel`.
 pub(super) fn read<'a>(r: &mut Reader<'a>, root: &Tag<'a>) -> FeedDraft<'a> {
-    let mut feed = FeedDraft::default();
+    let mut feed = FeedDraft {
+        entries: super::room_for_entries(r),
+        ..FeedDraft::default()
+    };
     (feed.format, feed.version) = version(r, root);
     let about = r
         .filled_attr("about")
@@ -88,11 +91,10 @@ fn channel<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, level: Level) {
 /// A child of `channel`, or what should have been one.
 fn channel_child<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
     match (tag.ns, &*tag.local) {
-        (Ns::Core, "item" | "entry") => item(r, feed, tag),
+        (Ns::Core, "item" | "entry") | (Ns::Atom, "entry") => item(r, feed, tag),
         // RSS 1.1 keeps its items together, and so does a habit of RSS 0.9.
         (Ns::Core, "items") => channel(r, feed, tag.level),
         (Ns::Core, _) => channel_element(r, feed, tag),
-        (Ns::Atom, "entry") => item(r, feed, tag),
         (Ns::Atom, _) => {
             atom::feed_element(r, feed, tag, BORROWED);
         }
@@ -128,7 +130,6 @@ pub(super) fn channel_element<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, 
         "cloud" => cloud(r, feed),
         "skiphours" => skip_hours(r, feed, level),
         "skipdays" => skip_days(r, feed, level),
-        "redirect" => {}
         _ => {
             atom::feed_element(r, feed, tag, BORROWED);
         }
@@ -160,13 +161,13 @@ fn image<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, level: Level) {
         match &*tag.local {
             "url" => picture.url = r.url_value(tag.level).or(picture.url),
             "title" if picture.title.is_none() => {
-                picture.title = Construct::rss(r, tag.level).and_then(Construct::into_plain)
+                picture.title = Construct::rss(r, tag.level).and_then(Construct::into_plain);
             }
             "link" if picture.link.is_none() => picture.link = r.url_value(tag.level),
             "width" if picture.width.is_none() => picture.width = r.number_value(tag.level),
             "height" if picture.height.is_none() => picture.height = r.number_value(tag.level),
             "description" if picture.description.is_none() => {
-                picture.description = Construct::rss(r, tag.level).and_then(Construct::into_plain)
+                picture.description = Construct::rss(r, tag.level).and_then(Construct::into_plain);
             }
             _ => {}
         }
@@ -223,7 +224,7 @@ fn skip_days(r: &mut Reader<'_>, feed: &mut FeedDraft<'_>, level: Level) {
         let value = r.value(tag.level);
         match DAYS.iter().find(|day| day.eq_ignore_ascii_case(&value)) {
             Some(day) if !feed.skip_days.iter().any(|known| known == day) => {
-                feed.skip_days.push((*day).to_owned())
+                feed.skip_days.push((*day).to_owned());
             }
             None if !value.is_empty() => r.bad(&value, "day of the week"),
             _ => {}
@@ -270,7 +271,7 @@ pub(super) fn item_element<'a>(r: &mut Reader<'a>, draft: &mut EntryDraft<'a>, t
         "link" => item_link(r, draft, level),
         "description" => draft.summary.offer(CORE, Construct::rss(r, level)),
         "summary" if draft.second_summary.is_none() => {
-            draft.second_summary = Construct::rss(r, level)
+            draft.second_summary = Construct::rss(r, level);
         }
         "guid" => guid(r, draft, level),
         "pubdate" => draft.common.published.offer(CORE, r.date_value(level)),

@@ -59,7 +59,7 @@ pub(super) fn person(r: &mut Reader<'_>, level: Level) -> Option<Person> {
             "name" if person.name.is_none() => person.name = r.words(tag.level),
             "email" if person.email.is_none() => person.email = r.words(tag.level),
             "uri" | "url" | "homepage" | "href" if person.url.is_none() => {
-                person.url = r.url_value(tag.level)
+                person.url = r.url_value(tag.level);
             }
             // Markup in a name, and RDF descriptions of a person.
             "person" | "agent" | "description" | "b" | "i" | "a" | "span" => {

@@ -154,7 +154,7 @@ fn first_odd_space(bytes: &[u8]) -> Option<usize> {
     while at + BLOCK + 2 <= bytes.len() {
         let (here, next, third) = (
             &bytes[at..at + BLOCK],
-            &bytes[at + 1..at + BLOCK + 1],
+            &bytes[(at + 1)..=(at + BLOCK)],
             &bytes[at + 2..at + BLOCK + 2],
         );
         let mut any = false;
@@ -167,10 +167,17 @@ fn first_odd_space(bytes: &[u8]) -> Option<usize> {
         at += BLOCK;
     }
     let byte = |index: usize| bytes.get(index).copied().unwrap_or(0x21);
-    (at..bytes.len()).find(|&at| is_odd(byte(at), byte(at + 1), byte(at + 2)))
+    // Only these bytes can begin one.
+    let may_begin = |byte: u8| byte <= 0x20 || matches!(byte, 0xC2 | 0xE1..=0xE3);
+    (at..bytes.len())
+        .find(|&at| may_begin(bytes[at]) && is_odd(bytes[at], byte(at + 1), byte(at + 2)))
 }
 
-/// Does white space other than a single U+0020 begin with these bytes? Without branches.
+/// Does white space other than a single U+0020 begin with these bytes?
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches it compiles to wide instructions, ten times as fast"
+)]
 const fn is_odd(a: u8, b: u8, c: u8) -> bool {
     (a < 0x20)
         | ((a == 0x20) & (b <= 0x20))

@@ -1,5 +1,7 @@
 //! The one test binary: what a reader or an operator can see, through real parts.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 mod add_feed;
 mod commands;
 mod control;

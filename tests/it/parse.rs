@@ -25,10 +25,11 @@ fn batch(requests: &[Value]) -> Vec<Value> {
         .spawn()
         .unwrap();
     let mut stdin = aggd.stdin.take().unwrap();
-    let lines: String = requests
-        .iter()
-        .map(|request| format!("{request}\n"))
-        .collect();
+    let mut lines = String::new();
+    for request in requests {
+        lines.push_str(&request.to_string());
+        lines.push('\n');
+    }
     let writer = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
     let output = aggd.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();

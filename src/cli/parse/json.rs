@@ -1,5 +1,7 @@
 //! A feed as JSON Feed 1.1; what that has no member for stands in `_aggd` objects. Absent means unknown: no member is empty.
 
+use std::io::{self, Write};
+
 use serde_json::{Map, Number, Value, json};
 
 use crate::model::entry::{
@@ -64,16 +66,25 @@ fn is_empty_object(value: &Value) -> bool {
     value.as_object().is_some_and(Map::is_empty)
 }
 
-/// The document of a feed.
-pub(super) fn feed(parsed: &Parsed) -> Value {
+/// Writes the document of a feed, one item after the other: as a whole it would take several times its size in memory.
+pub(super) fn write_feed(out: &mut impl Write, parsed: &Parsed) -> io::Result<()> {
     let feed = &parsed.feed;
-    let mut out = Members::default();
-    out.set("version", VERSION);
-    out.0
+    let mut members = Members::default();
+    members.set("version", VERSION);
+    members
+        .0
         .insert("title".to_owned(), Value::String(String::new()));
-    head(&mut out, feed);
-    out.0
-        .insert("items".to_owned(), feed.entries.iter().map(item).collect());
+    head(&mut members, feed);
+    let before = members.value().to_string();
+    out.write_all(before.strip_suffix('}').unwrap_or(&before).as_bytes())?;
+    out.write_all(b",\"items\":[")?;
+    for (index, entry) in feed.entries.iter().enumerate() {
+        if index > 0 {
+            out.write_all(b",")?;
+        }
+        serde_json::to_writer(&mut *out, &item(entry))?;
+    }
+    out.write_all(b"],\"_aggd\":")?;
     let mut more = Members::default();
     more.set("format", format(feed.format));
     more.text("format_version", feed.format_version.as_ref())
@@ -81,8 +92,8 @@ pub(super) fn feed(parsed: &Parsed) -> Value {
         .set("well_formed", feed.well_formed);
     more.set("warnings", warnings(&parsed.warnings));
     feed_extension(&mut more, feed);
-    out.set("_aggd", more.value());
-    out.value()
+    serde_json::to_writer(&mut *out, &more.value())?;
+    out.write_all(b"}")
 }
 
 /// The document for what is no feed.

@@ -249,7 +249,7 @@ fn hashed(entry: &Entry) -> String {
         entry
             .published
             .or(entry.updated)
-            .map_or(String::new(), |date| date.to_rfc3339()),
+            .map_or(String::new(), crate::model::time::Timestamp::to_rfc3339),
     );
     hash.update([0]);
     match &entry.content {

@@ -2,7 +2,7 @@
 
 use super::{Common, Slot};
 use crate::model::entry::{
-    Cloud, Entry, Feed, FeedFormat, Generator, Hub, Image, Podcast, Syndication,
+    Cloud, Entry, Feed, FeedFormat, Generator, Hub, Image, Person, Podcast, Syndication,
 };
 use crate::model::time::Timestamp;
 use crate::parse::construct::Construct;
@@ -81,7 +81,7 @@ impl FeedDraft<'_> {
             ..Feed::default()
         };
         if feed.format == FeedFormat::Atom {
-            inherit_authors(&mut feed);
+            inherit_authors(&mut feed, cx);
         }
         feed
     }
@@ -101,7 +101,14 @@ impl FeedDraft<'_> {
 }
 
 /// An Atom entry without authors has those of its source, else those of the feed (RFC 4287, 4.2.1).
-fn inherit_authors(feed: &mut Feed) {
+fn inherit_authors(feed: &mut Feed, cx: &Context<'_>) {
+    let size = |authors: &[Person]| -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let person =
+            |person: &Person| 128 + text(&person.name) + text(&person.url) + text(&person.email);
+        authors.iter().map(person).sum()
+    };
+    let own = size(&feed.authors);
     for entry in feed
         .entries
         .iter_mut()
@@ -112,6 +119,10 @@ fn inherit_authors(feed: &mut Feed) {
             .as_deref()
             .map(|source| &source.authors)
             .filter(|authors| !authors.is_empty());
-        entry.authors.clone_from(source.unwrap_or(&feed.authors));
+        if let Some(authors) = source {
+            entry.authors.clone_from(authors);
+        } else if own > 0 && cx.repeat(own) {
+            entry.authors.clone_from(&feed.authors);
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn feed<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'
         "owner" => feed.common.publisher.offer(2, shared::person(r, tag.level)),
         "new-feed-url" if feed.new_feed_url.is_none() => feed.new_feed_url = r.url_value(tag.level),
         "type" if feed.podcast.kind.is_none() => {
-            feed.podcast.kind = r.words(tag.level).map(|kind| kind.to_ascii_lowercase())
+            feed.podcast.kind = r.words(tag.level).map(|kind| kind.to_ascii_lowercase());
         }
         "complete" if feed.podcast.complete.is_none() => {
             feed.podcast.complete = r.filled_value(tag.level).map(|value| is_yes(&value));
@@ -78,7 +78,6 @@ fn both(r: &mut Reader<'_>, common: &mut Common<'_>, tag: &Tag<'_>, image_rank: 
     let level = tag.level;
     match &*tag.local {
         "author" => common.authors.offer(3, shared::person(r, level)),
-        "title" => {}
         "image" => {
             let url = match r.url_attr("href") {
                 Some(url) => Some(url),
@@ -94,7 +93,7 @@ fn both(r: &mut Reader<'_>, common: &mut Common<'_>, tag: &Tag<'_>, image_rank: 
         "category" => category(r, common, level, 0),
         "keywords" => keywords(r, common, level),
         "block" if common.block.is_none() => {
-            common.block = r.filled_value(level).map(|value| is_yes(&value))
+            common.block = r.filled_value(level).map(|value| is_yes(&value));
         }
         "explicit" if common.explicit.is_none() => {
             let value = r.value(level);
@@ -149,7 +148,7 @@ fn category(r: &mut Reader<'_>, common: &mut Common<'_>, level: Level, depth: u8
             term,
             scheme: Some(SCHEME.to_owned()),
             label: None,
-        })
+        });
     };
     if term.is_some() {
         add(common, term.clone());

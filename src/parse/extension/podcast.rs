@@ -14,7 +14,7 @@ pub(super) fn feed(r: &mut Reader<'_>, feed: &mut FeedDraft<'_>, tag: &Tag<'_>) 
     let podcast = &mut feed.podcast;
     match &*tag.local {
         "guid" if podcast.guid.is_none() => {
-            podcast.guid = r.filled_value(tag.level).map(Cow::into_owned)
+            podcast.guid = r.filled_value(tag.level).map(Cow::into_owned);
         }
         "locked" if podcast.locked.is_none() => {
             podcast.locked = match r.value(tag.level).to_ascii_lowercase().as_str() {

@@ -29,10 +29,7 @@ struct Lenient<'a> {
 impl Lenient<'_> {
     fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
-        while bytes
-            .get(self.at)
-            .is_some_and(|byte| byte.is_ascii_whitespace())
-        {
+        while bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
             self.at += 1;
         }
         let byte = bytes.get(self.at).copied();
@@ -180,14 +177,11 @@ impl Lenient<'_> {
                     Some(high @ 0xD800..=0xDBFF) if self.text[self.at..].starts_with("\\u") => {
                         let before = self.at;
                         self.at += 2;
-                        match self.hex() {
-                            Some(low @ 0xDC00..=0xDFFF) => {
-                                char::from_u32(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
-                            }
-                            _ => {
-                                self.at = before;
-                                None
-                            }
+                        if let Some(low @ 0xDC00..=0xDFFF) = self.hex() {
+                            char::from_u32(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+                        } else {
+                            self.at = before;
+                            None
                         }
                     }
                     first => first.and_then(char::from_u32),
@@ -230,13 +224,14 @@ impl Lenient<'_> {
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
             "null" => Value::Null,
-            _ => match word.parse::<Number>() {
-                Ok(number) => Value::Number(number),
-                Err(_) => {
+            _ => {
+                if let Ok(number) = word.parse::<Number>() {
+                    Value::Number(number)
+                } else {
                     self.fault.get_or_insert(self.at - length);
                     Value::Null
                 }
-            },
+            }
         }
     }
 

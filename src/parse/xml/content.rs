@@ -105,9 +105,9 @@ impl<'a> Reader<'a> {
                         &mut inner
                     };
                     if cdata {
-                        append(out, raw)
+                        append(out, raw);
                     } else {
-                        self.decode_into(out, raw)
+                        self.decode_into(out, raw);
                     }
                 }
                 Step::Start(_) | Step::End => {}
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
                 Step::Start(tag) if tag.level.depth == parent.depth + 1 => return Some(tag),
                 Step::Text(raw, true) if self.stack.len() == parent.depth => append(text, raw),
                 Step::Text(raw, false) if self.stack.len() == parent.depth => {
-                    self.decode_into(text, raw)
+                    self.decode_into(text, raw);
                 }
                 Step::Eof => break,
                 _ => {}
@@ -162,18 +162,18 @@ impl<'a> Reader<'a> {
         };
         if !escaped {
             if cdata {
-                append(&mut value.text, raw)
+                append(&mut value.text, raw);
             } else {
-                self.decode_into(&mut value.text, raw)
+                self.decode_into(&mut value.text, raw);
             }
         } else if memchr::memchr3(b'&', b'<', b'>', raw.as_bytes()).is_none() {
             append(&mut value.text, raw);
         } else {
             let mut plain = Cow::Borrowed("");
             if cdata {
-                append(&mut plain, raw)
+                append(&mut plain, raw);
             } else {
-                self.decode_into(&mut plain, raw)
+                self.decode_into(&mut plain, raw);
             }
             escape_into(value.text.to_mut(), &plain);
         }

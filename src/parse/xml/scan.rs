@@ -3,6 +3,7 @@
 //! Bytes go in, slices of them come out; nothing is decoded or copied here. Each byte is looked at a bounded number of
 //! times, also in tags that never end.
 
+use memchr::memmem::Finder;
 use memchr::{memchr, memchr3};
 
 /// More attributes than this on one element are read past.
@@ -45,11 +46,33 @@ pub(super) enum End {
     Eof,
 }
 
-/// Quotation marks that are known not to occur from some byte on, so that nobody looks for them again.
-#[derive(Debug, Default)]
+/// What was looked for already, so that nobody looks through the same text for it again and again.
+#[derive(Debug)]
 pub(super) struct Missing {
+    /// Quotation marks that do not occur from some byte on.
     double: Option<usize>,
     single: Option<usize>,
+    /// No comment ends any more.
+    pub(super) comment_end: bool,
+    /// The next `]]>`, once somebody looked for it.
+    pub(super) cdata_end: usize,
+    /// Finds `]]>`.
+    pub(super) section_end: Finder<'static>,
+    /// Finds `<![CDATA[`.
+    pub(super) section_start: Finder<'static>,
+}
+
+impl Default for Missing {
+    fn default() -> Self {
+        Self {
+            double: None,
+            single: None,
+            comment_end: false,
+            cdata_end: 0,
+            section_end: Finder::new(b"]]>"),
+            section_start: Finder::new(b"<![CDATA["),
+        }
+    }
 }
 
 impl Missing {
@@ -69,14 +92,16 @@ pub(super) const fn is_name(byte: u8) -> bool {
 
 const NAME: [bool; 256] = {
     let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let b = byte as u8;
-        table[byte] =
-            b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-' | b'.') || b >= 0x80;
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b':' | b'-' | b'.')
+            || byte >= 0x80;
+        if byte == u8::MAX {
+            break table;
+        }
         byte += 1;
     }
-    table
 };
 
 /// Reads the attributes from `at`, the byte behind the element's name, to the end of the tag.
