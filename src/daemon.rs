@@ -221,7 +221,7 @@ impl Parts {
             match self.store.forget(self.clock.now()).await {
                 Ok(0) => {}
                 Ok(articles) => {
-                    tracing::info!(articles, "dropped what [store] keep no longer covers")
+                    tracing::info!(articles, "dropped what [store] keep no longer covers");
                 }
                 Err(error) => tracing::error!(%error, "what is too old could not be dropped"),
             }

@@ -12,7 +12,7 @@ use super::{Daemon, Load};
 use crate::clock::Clock;
 
 /// Longest silence of the polling loop that is still life.
-const ALIVE: Duration = Duration::from_secs(60);
+const ALIVE: Duration = Duration::from_mins(1);
 
 /// Runs until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads.
 ///

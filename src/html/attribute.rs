@@ -107,7 +107,7 @@ pub(super) fn address<'a>(
         Some(scheme) if SCHEMES.contains(&scheme.as_str()) => {
             Url::parse(&value).ok().map(|url| Cow::Owned(url.into()))
         }
-        Some(scheme) if scheme == "data" && picture => inline_picture(value),
+        Some(scheme) if scheme == "data" && picture => inline_picture(&value),
         Some(_) => None,
     }
 }
@@ -295,7 +295,7 @@ fn is_plain_path(value: &str) -> bool {
         && !dots()
 }
 
-fn inline_picture(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
+fn inline_picture(value: &str) -> Option<Cow<'static, str>> {
     let compact: String = value.chars().filter(|c| !c.is_whitespace()).collect();
     let kind = compact.get("data:".len()..)?.to_ascii_lowercase();
     let format = kind.strip_prefix("image/")?;

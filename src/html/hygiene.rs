@@ -50,6 +50,10 @@ pub fn first_illegal(text: &str) -> Option<usize> {
 }
 
 /// Whether an illegal character may begin with byte `a`, `b` being the byte after it.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches the compiler looks at a whole vector of bytes at once"
+)]
 const fn may_begin_illegal(a: u8, b: u8) -> bool {
     ((a < 0x20) & (a != b'\t') & (a != b'\n') & (a != b'\r'))
         | (a == 0x7F)

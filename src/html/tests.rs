@@ -162,7 +162,7 @@ fn depth_is_limited() {
     let cleaned = clean_noting(&deep, None);
     assert!(cleaned.cut);
     let html = cleaned.html.unwrap();
-    assert!(html.ends_with("y") && !html.contains('x'));
+    assert!(html.ends_with('y') && !html.contains('x'));
     assert_eq!(html.matches("<div>").count(), DEPTH);
     let fits = format!("{}x{}", "<div>".repeat(DEPTH), "</div>".repeat(DEPTH));
     assert_eq!(

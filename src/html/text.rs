@@ -189,7 +189,7 @@ pub fn text(fragment: &str) -> String {
             Token::Text(text) => decode(text, Place::Text, |piece| out.push(piece)),
             Token::Start(tag) => match role(tag.name) {
                 Role::Silent(index) => {
-                    endless[index] = endless[index] || !scanner.skip_closed(tag.name)
+                    endless[index] = endless[index] || !scanner.skip_closed(tag.name);
                 }
                 Role::Parting => out.space(),
                 Role::Unknown if !looks_like_tag(tag) => {

@@ -62,7 +62,7 @@ impl<'a> Writer<'a> {
     pub(super) fn text(&mut self, source: &str) {
         let from = self.out.len();
         decode(source, Place::Text, |piece| {
-            escape(&mut self.out, piece, Place::Text)
+            escape(&mut self.out, piece, Place::Text);
         });
         self.shows = self.shows || shows(&self.out[from..]);
     }

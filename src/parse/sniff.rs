@@ -123,7 +123,7 @@ fn subset_end(bytes: &[u8]) -> Option<usize> {
         match bytes[at] {
             quote @ (b'"' | b'\'') => at += 1 + memchr(quote, &bytes[at + 1..])?,
             b'<' if bytes[at..].starts_with(b"<!--") => {
-                at += 3 + memmem::find(&bytes[at + 4..], b"-->")? + 3
+                at += 3 + memmem::find(&bytes[at + 4..], b"-->")? + 3;
             }
             b']' => return memchr(b'>', &bytes[at..]).map(|end| at + end + 1),
             _ => {}

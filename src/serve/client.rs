@@ -12,7 +12,7 @@ use http::header::{FORWARDED, HeaderName};
 /// Accounts at most; full ones are forgotten first.
 const ACCOUNTS: usize = 65_536;
 /// The limit is given for this time.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// What a request costs before its answer is known, in tenths.
 const REQUEST: f64 = 10.0;
 /// What is given back for a 304, in tenths.

@@ -36,7 +36,7 @@ const HEAD: Duration = Duration::from_secs(10);
 /// A connection may be idle for this time, or send a further request that slowly.
 const IDLE: Duration = Duration::from_secs(75);
 /// Nobody needs longer to take a document.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 /// How often the watch goes round.
 const WATCH: Duration = Duration::from_secs(1);
 /// Bytes of a request's head.

@@ -24,7 +24,7 @@ pub(super) fn english_month(word: &str) -> Option<u32> {
     let index = if bytes.len() < 3 {
         None
     } else {
-        NAMES.iter().position(|name| fits(&name))
+        NAMES.iter().position(fits)
     };
     index.and_then(|index| u32::try_from(index + 1).ok())
 }

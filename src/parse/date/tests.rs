@@ -3,7 +3,7 @@ use super::parse;
 #[track_caller]
 fn check(cases: &[(&str, &str)]) {
     for &(text, expected) in cases {
-        let read = parse(text).map_or("none".to_owned(), |at| at.to_rfc3339());
+        let read = parse(text).map_or("none".to_owned(), crate::model::time::Timestamp::to_rfc3339);
         assert_eq!(read, expected, "{text:?}");
     }
 }
