@@ -163,7 +163,7 @@ const SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 0x20 {
-        table[byte] = !matches!(byte as u8, b'\t' | b'\n');
+        table[byte] = byte != b'\t' as usize && byte != b'\n' as usize;
         byte += 1;
     }
     table[b'&' as usize] = true;

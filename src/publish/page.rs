@@ -32,7 +32,7 @@ pub(super) fn frame(context: &Context<'_>, head: &Head<'_>, main: &str) -> Strin
             escape(url)
         );
     }
-    let nav = [
+    let nav: String = [
         ("", "All"),
         ("categories/", "Categories"),
         ("tags/", "Tags"),
@@ -40,9 +40,8 @@ pub(super) fn frame(context: &Context<'_>, head: &Head<'_>, main: &str) -> Strin
         ("popular", "Popular"),
     ]
     .iter()
-    .fold(String::new(), |nav, (path, name)| {
-        nav + &format!("<li><a href=\"{base}{path}\">{name}</a></li>\n")
-    });
+    .map(|(path, name)| format!("<li><a href=\"{base}{path}\">{name}</a></li>\n"))
+    .collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"robots\" content=\"noindex\">\n\

@@ -100,6 +100,7 @@ pub(super) fn is_known(core: &Core, after: Revision) -> bool {
 }
 
 /// Numbers of the articles that commits after `after` concerned.
+#[expect(dead_code, reason = "backups use it")]
 pub(super) fn numbers(
     core: &Core,
     after: Revision,

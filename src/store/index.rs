@@ -148,6 +148,12 @@ impl Figures {
 /// Why an index is not used.
 pub(super) type Refusal = String;
 
+/// Articles that share an item of the index, by number, and the number behind the last that could stand in it.
+pub(super) type Pack = (u64, Vec<(u64, Rec)>);
+
+/// The key of an item that sled has now, with the hash and the length it is stored under.
+type Written = (Vec<u8>, Option<(u64, usize)>);
+
 /// Takes half-written snapshots of sled away: it would refuse to open with one.
 fn sweep(dir: &Path) {
     let Ok(entries) = std::fs::read_dir(dir) else {
@@ -597,11 +603,11 @@ impl Table {
             return Ok(None);
         };
         let begin = packed::pack_begin(&key).unwrap_or(0);
-        packed::read_one(begin, &bytes, seq).ok_or_else(|| damaged(&key))
+        packed::read_one(begin, &bytes, seq).map_err(|packed::Unreadable| damaged(&key))
     }
 
-    /// The first articles whose number is not below `seq`: all that share an item, and the number behind them.
-    pub(super) fn recs(&self, seq: u64) -> Result<Option<(u64, Vec<(u64, Rec)>)>, Error> {
+    /// The first articles whose number is not below `seq`: all that share an item.
+    pub(super) fn recs(&self, seq: u64) -> Result<Option<Pack>, Error> {
         let key = packed::pack_key(seq);
         let found = match self.look(&key)? {
             Some(Value::Pack(pack)) => Some((key, pack)),
@@ -773,6 +779,7 @@ impl Table {
     }
 
     /// Remembers when the last backup was made.
+    #[expect(dead_code, reason = "backups use it")]
     pub(super) fn set_backed_up(&self, at: Timestamp) -> Result<(), Error> {
         let mut out = Out::default();
         out.signed(at.as_micros());
@@ -998,13 +1005,17 @@ impl Table {
             }
         };
         lists.into_values().for_each(&mut add);
-        keys.into_iter().for_each(|one| add(vec![one]));
-        articles.into_iter().for_each(|one| add(vec![one]));
+        for one in keys {
+            add(vec![one]);
+        }
+        for one in articles {
+            add(vec![one]);
+        }
         parcels
     }
 
     /// Notes what sled has now, and lets go of what need not stay in memory.
-    fn settle(&mut self, written: Vec<(Vec<u8>, Option<(u64, usize)>)>) {
+    fn settle(&mut self, written: Vec<Written>) {
         for (key, stored) in written {
             if let Some(slot) = self.slots.get_mut(&key) {
                 slot.stored = stored;

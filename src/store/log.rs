@@ -182,6 +182,7 @@ impl Log {
     }
 
     /// Number of the oldest file.
+    #[expect(dead_code, reason = "backups use it")]
     pub(super) fn first(&self) -> u32 {
         let files = self.read_files();
         *files

@@ -51,7 +51,7 @@ pub(super) fn open(options: &Options, create: bool) -> Result<Opened, Error> {
         }
     };
     let (index, lost) = find_index(options, &log)?;
-    start(options, log, index, lost, lock)
+    start(options, log, index, &lost, lock)
 }
 
 fn first_head(options: &Options, dir: &Path) -> FileHead {
@@ -230,7 +230,7 @@ fn start(
     options: &Options,
     log: Log,
     index: Index,
-    loss: Loss,
+    loss: &Loss,
     lock: File,
 ) -> Result<Opened, Error> {
     let (last, state) = log.last();

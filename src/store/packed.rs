@@ -55,7 +55,7 @@ pub(super) fn write_chunk(coding: Coding, places: &[Place]) -> Vec<u8> {
             Coding::Dated => {
                 // Most dates are whole seconds.
                 let step = a - before.0;
-                if step % 1_000_000 == 0 {
+                if step.is_multiple_of(1_000_000) {
                     out.number(step / 1_000_000 * 2);
                 } else {
                     out.number(1);
@@ -218,18 +218,25 @@ pub(super) fn read_pack(begin: u64, bytes: &[u8]) -> Option<Vec<(u64, Rec)>> {
     Some(all)
 }
 
-/// Reads one record alone; the outer `None` means damage.
-pub(super) fn read_one(begin: u64, bytes: &[u8], wanted: u64) -> Option<Option<Rec>> {
+/// Reads one record alone; `None` if the item has none of that number.
+///
+/// # Errors
+/// If the bytes are not what we wrote.
+pub(super) fn read_one(begin: u64, bytes: &[u8], wanted: u64) -> Result<Option<Rec>, Unreadable> {
     let mut input = In(bytes);
     while !input.0.is_empty() {
-        let seq = begin + u64::from(input.byte()?);
-        let one = input.bytes()?;
+        let seq = begin + u64::from(input.byte().ok_or(Unreadable)?);
+        let one = input.bytes().ok_or(Unreadable)?;
         if seq == wanted {
-            return Some(Some(read_rec(one)?));
+            return read_rec(one).map(Some).ok_or(Unreadable);
         }
     }
-    Some(None)
+    Ok(None)
 }
+
+/// The bytes of an item are not what we wrote.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable;
 
 const PRIVATE: u8 = 1;
 const IMAGE: u8 = 2;
@@ -442,7 +449,7 @@ mod tests {
         let all = vec![(32, full.clone()), (40, plain)];
         let bytes = write_pack(&all);
         assert_eq!(read_pack(32, &bytes), Some(all));
-        assert_eq!(read_one(32, &bytes, 32), Some(Some(full)));
-        assert_eq!(read_one(32, &bytes, 33), Some(None));
+        assert_eq!(read_one(32, &bytes, 32), Ok(Some(full)));
+        assert_eq!(read_one(32, &bytes, 33), Ok(None));
     }
 }

@@ -220,21 +220,21 @@ fn places(
 ) -> Result<Vec<Place>, Error> {
     let hidden = list_prefix(kind.to_ascii_uppercase(), id);
     let public = list_prefix(kind, id);
-    let private = tail(core, &hidden, u64::from(max) + 1)?;
+    let private = tail(core, hidden, u64::from(max) + 1)?;
     let all = count + private.len() as u64 > u64::from(max);
     let most = if all { u64::MAX } else { u64::from(min) };
-    let mut places = tail(core, &public, most)?;
-    places.extend(tail(core, &hidden, most)?);
+    let mut places = tail(core, public, most)?;
+    places.extend(tail(core, hidden, most)?);
     places.sort_unstable();
     Ok(places)
 }
 
 /// The newest members of a list, newest first.
-fn tail(core: &Core, list: &[u8; 5], most: u64) -> Result<Vec<Place>, Error> {
+fn tail(core: &Core, list: [u8; 5], most: u64) -> Result<Vec<Place>, Error> {
     let mut found = Vec::new();
     let mut at = (u64::MAX, u64::MAX - 1);
     while (found.len() as u64) < most {
-        let chunk = core.index.read().chunk(list, at)?;
+        let chunk = core.index.read().chunk(&list, at)?;
         let Some((begin, chunk)) = chunk else { break };
         let left = usize::try_from(most - found.len() as u64).unwrap_or(usize::MAX);
         found.extend(chunk.places.iter().rev().take(left));
@@ -256,7 +256,7 @@ fn seen_only_at(core: &Core, source: &SourceId) -> Result<Vec<u64>, Error> {
     };
     let mut numbers = Vec::new();
     for kind in [b'f', b'F'] {
-        let places = tail(core, &list_prefix(kind, rec.id), u64::MAX)?;
+        let places = tail(core, list_prefix(kind, rec.id), u64::MAX)?;
         numbers.extend(places.iter().map(|place| packed::cursor(*place).seq));
     }
     numbers.sort_unstable();

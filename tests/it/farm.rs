@@ -66,7 +66,7 @@ fn feed(number: usize) -> Sown {
         "atom10" | "atom03" => atom(number, format, &titles, oddity),
         _ => rss(number, format, &titles, oddity),
     };
-    let (category, tag) = if number % 2 == 0 {
+    let (category, tag) = if number.is_multiple_of(2) {
         ("tech", "Rust")
     } else {
         ("社会新闻", "疫情")
@@ -147,18 +147,18 @@ fn rss(number: usize, format: &str, titles: &[String], oddity: Oddity) -> String
         let (link, date) = (link(number, entry), date(entry));
         let title = written(title, oddity);
         let _ = match format {
-            "rdf10" => write!(
+            "rdf10" => writeln!(
                 out,
-                "<item rdf:about=\"{link}\"><title>{title}</title><link>{link}</link><dc:date>{date}Z</dc:date></item>\n"
+                "<item rdf:about=\"{link}\"><title>{title}</title><link>{link}</link><dc:date>{date}Z</dc:date></item>"
             ),
-            "rss091" => write!(
+            "rss091" => writeln!(
                 out,
-                "<item><title>{title}</title><link>{link}</link><description>text</description></item>\n"
+                "<item><title>{title}</title><link>{link}</link><description>text</description></item>"
             ),
-            _ => write!(
+            _ => writeln!(
                 out,
                 "<item><title>{title}</title><link>{link}</link><guid>{link}</guid><pubDate>{date}Z</pubDate>\
-                 <description>&lt;p&gt;text {entry}&lt;/p&gt;</description></item>\n"
+                 <description>&lt;p&gt;text {entry}&lt;/p&gt;</description></item>"
             ),
         };
     }
@@ -190,10 +190,10 @@ fn atom(number: usize, format: &str, titles: &[String], oddity: Oddity) -> Strin
         } else {
             ("published", "updated")
         };
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<entry><title>{title}</title><id>urn:site:{number}:{entry}</id><link rel=\"alternate\" href=\"{link}\"/>\
-             <{published}>{date}Z</{published}><{updated}>{date}Z</{updated}><summary>text {entry}</summary></entry>\n"
+             <{published}>{date}Z</{published}><{updated}>{date}Z</{updated}><summary>text {entry}</summary></entry>"
         );
     }
     out.push_str("</feed>");
@@ -230,7 +230,7 @@ fn damage(text: String, oddity: Oddity) -> Vec<u8> {
         Oddity::PhpWarning => {
             format!("<br />\n<b>Warning</b>: something on line <b>3</b><br />\n{text}").into_bytes()
         }
-        Oddity::CutOff => text[..text.trim_end().len() - 12].as_bytes().to_vec(),
+        Oddity::CutOff => text.as_bytes()[..text.trim_end().len() - 12].to_vec(),
         Oddity::None | Oddity::BareAmpersand | Oddity::Huge => text.into_bytes(),
     }
 }

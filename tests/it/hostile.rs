@@ -8,9 +8,8 @@ use aggd::model::entry::{
     Comments, Content, Enclosure, Episode, Link, Media, MediaContent, Person, Text, Thumbnail,
 };
 use aggd::model::time::Timestamp;
-use aggd::store::Batch;
 
-use super::samples::{Sample, article_at, batch, hours};
+use super::samples::{Sample, article_at, hours};
 
 fn text(plain: &str) -> Option<Text> {
     Some(Text {
@@ -35,7 +34,7 @@ fn person(name: Option<&str>, email: Option<&str>, url: Option<&str>) -> Person 
 }
 
 /// One of each kind of trouble.
-pub fn troubles() -> Vec<Sample> {
+pub(crate) fn troubles() -> Vec<Sample> {
     let mut all = Vec::new();
     let mut add = |name: &str, at: &str, change: &dyn Fn(&mut Sample)| {
         let mut sample = article_at(at, name).category("tech").tag("Rust");
@@ -198,26 +197,4 @@ pub fn troubles() -> Vec<Sample> {
         });
     }
     all
-}
-
-/// `n` articles at least: the troubles, and ordinary ones.
-pub fn batches(n: usize) -> Vec<Batch> {
-    let mut all = troubles();
-    for number in all.len()..n {
-        let mut sample = article_at("blog", &format!("g{number}"))
-            .category("tech")
-            .tag("Rust")
-            .output("morning");
-        sample.article.head.published = hours(0) - Duration::from_secs(3600 * number as u64);
-        sample.article.head.updated = sample.article.head.published;
-        sample = sample.content(&format!(
-            "<p>{}</p>",
-            "The text of an article of the ordinary kind. ".repeat(40)
-        ));
-        if number % 7 == 0 {
-            sample = sample.also_at("ribao", &format!("r{number}"));
-        }
-        all.push(sample);
-    }
-    vec![batch(all.into_iter().map(Sample::new))]
 }

@@ -1,10 +1,19 @@
 //! The one test binary: what a reader or an operator can see, through real parts.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+#![allow(
+    clippy::too_many_lines,
+    clippy::assigning_clones,
+    clippy::format_push_string,
+    clippy::unnecessary_wraps,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "tests are read from top to bottom, and nobody waits for them"
+)]
 
 mod add_feed;
 mod commands;
 mod control;
+mod dedup;
 mod farm;
 mod fetch;
 mod hostile;
@@ -15,6 +24,7 @@ mod parse_props;
 mod poll;
 mod program;
 mod publish;
+mod reload;
 mod samples;
 mod serve;
 mod store_contract;

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::hostile;
 use super::samples::{Sample, article, article_at, batch, hours, id};
 
-pub fn facts(name: &str, category: Option<&str>) -> Facts {
+pub(crate) fn facts(name: &str, category: Option<&str>) -> Facts {
     Facts {
         id: SourceId::new(name).unwrap(),
         title: None,
@@ -35,7 +35,7 @@ pub fn facts(name: &str, category: Option<&str>) -> Facts {
     }
 }
 
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         site: Site {
             public_url: "https://news.example.org/".parse().unwrap(),
@@ -53,7 +53,7 @@ pub fn settings() -> Settings {
 }
 
 /// A publisher over a store in memory, which follows it.
-pub struct Desk {
+pub(crate) struct Desk {
     pub store: Arc<Memory>,
     pub publisher: Arc<Publisher>,
     pub metrics: Metrics,
@@ -67,16 +67,16 @@ impl Drop for Desk {
 }
 
 impl Desk {
-    pub async fn new(settings: Settings, samples: Vec<Sample>) -> Self {
+    pub(crate) async fn new(settings: Settings, samples: Vec<Sample>) -> Self {
         let store = Arc::new(Memory::new(("news.example.org".to_owned(), 2026)));
-        let samples: Vec<Change> = samples.into_iter().map(Sample::new).collect();
+        let samples: Vec<Change> = samples.into_iter().map(Sample::founded).collect();
         if !samples.is_empty() {
             store.commit(batch(samples), hours(0)).await.unwrap();
         }
         Self::over(store, settings)
     }
 
-    pub fn over(store: Arc<Memory>, settings: Settings) -> Self {
+    pub(crate) fn over(store: Arc<Memory>, settings: Settings) -> Self {
         let metrics = Metrics::default();
         let publisher = Arc::new(Publisher::new(store.clone(), metrics.clone(), settings));
         let stop = CancellationToken::new();
@@ -91,27 +91,27 @@ impl Desk {
     }
 
     /// Commits and waits until it is published.
-    pub async fn commit(&self, changes: impl IntoIterator<Item = Change>, now: Timestamp) {
+    pub(crate) async fn commit(&self, changes: impl IntoIterator<Item = Change>, now: Timestamp) {
         self.store.commit(batch(changes), now).await.unwrap();
         self.publisher.followed(self.store.revision()).await;
     }
 
-    pub async fn ask(&self, target: &str) -> Result<Answer, Error> {
+    pub(crate) async fn ask(&self, target: &str) -> Result<Answer, Error> {
         self.publisher.get(&Request::parse(target)?).await
     }
 
-    pub async fn document(&self, target: &str) -> Arc<Document> {
+    pub(crate) async fn document(&self, target: &str) -> Arc<Document> {
         match self.ask(target).await {
             Ok(Answer::Document(document)) => document,
             other => panic!("{target}: {other:?}"),
         }
     }
 
-    pub async fn text(&self, target: &str) -> String {
+    pub(crate) async fn text(&self, target: &str) -> String {
         String::from_utf8(self.document(target).await.plain().to_vec()).unwrap()
     }
 
-    pub async fn feed(&self, target: &str) -> Feed {
+    pub(crate) async fn feed(&self, target: &str) -> Feed {
         read(self.text(target).await)
     }
 
@@ -357,7 +357,7 @@ async fn pages_are_disjoint_and_end_while_articles_arrive() {
             let fresh = article(&format!("fresh-{ending}-{}", pages.len()))
                 .tag("Rust")
                 .published(hours(1));
-            desk.commit([fresh.new()], hours(1)).await;
+            desk.commit([fresh.founded()], hours(1)).await;
             assert!(pages.len() < 30, "the pages do not end");
         }
         let distinct: HashSet<&String> = seen.iter().collect();
@@ -429,7 +429,7 @@ async fn a_change_reaches_the_feeds_it_concerns_and_only_them() {
         desk.document("/tags/Rust.atom").await,
         desk.document("/tags/Go.atom").await,
     );
-    desk.commit([article("c").tag("Rust").new()], hours(2))
+    desk.commit([article("c").tag("Rust").founded()], hours(2))
         .await;
     assert_ne!(etag(&*desk.document("/tags/Rust.atom").await), etag(&rust));
     assert!(Arc::ptr_eq(&desk.document("/tags/Go.atom").await, &go));
@@ -469,7 +469,7 @@ async fn a_deletion_shows_and_time_does_not_run_back() {
             .published(hours(0) - Duration::from_hours(9)),
     ];
     let desk = Desk::new(settings(), samples).await;
-    desk.commit([article("c").tag("Rust").new()], hours(3))
+    desk.commit([article("c").tag("Rust").founded()], hours(3))
         .await;
     let before = desk.document("/tags/Rust.rss").await;
     desk.commit(
@@ -755,7 +755,7 @@ async fn months_become_archives() {
         );
     }
     // News elsewhere leave a finished month alone.
-    desk.commit([at("later", day(11, 24)).new()], hours(1))
+    desk.commit([at("later", day(11, 24)).founded()], hours(1))
         .await;
     assert_eq!(desk.document(&october).await.plain(), document.plain());
 }
@@ -770,12 +770,12 @@ async fn a_reader_who_knows_the_rest_gets_what_changed() {
     let old = desk.publisher.encode(&target, old, Coding::Gzip).await;
     drop(old);
     let text_of = |sample: Sample| sample.tag("Rust").content("<p>new text</p>");
-    desk.commit([text_of(article("fresh")).new()], hours(2))
+    desk.commit([text_of(article("fresh")).founded()], hours(2))
         .await;
     desk.commit(
         [
             text_of(article("n3").version(2)).revised(),
-            article("other").tag("Go").new(),
+            article("other").tag("Go").founded(),
         ],
         hours(3),
     )

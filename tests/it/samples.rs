@@ -199,7 +199,7 @@ impl Sample {
     }
 
     /// As a new article.
-    pub(crate) fn new(self) -> Change {
+    pub(crate) fn founded(self) -> Change {
         Change::New {
             article: Box::new(self.article),
             keys: self.keys,

@@ -333,7 +333,7 @@ async fn a_delta_travels_as_226() {
     let old = counter.get("/all.atom", &[]).await;
     counter
         .desk
-        .commit([article("fresh").new()], hours(2))
+        .commit([article("fresh").founded()], hours(2))
         .await;
     let known = ("If-None-Match", old.header("etag"));
     let delta = counter

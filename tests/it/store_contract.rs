@@ -46,7 +46,7 @@ async fn each(case: impl AsyncFn(Arc<dyn Store>)) {
 async fn each_with(options: &Options, case: impl AsyncFn(Arc<dyn Store>)) {
     let dir = tempfile::tempdir().unwrap();
     for engine in engines(options, dir.path()).await {
-        println!("engine: {}", engine.name);
+        eprintln!("engine: {}", engine.name);
         case(Arc::clone(&engine.store)).await;
         engine.store.close().await.unwrap();
     }
@@ -88,7 +88,7 @@ async fn an_article_comes_back_as_it_was_given() {
             .output("morning")
             .also_at("other", "x1");
         let whole = sample.article.clone();
-        let revision = put(&store, [sample.new()]).await;
+        let revision = put(&store, [sample.founded()]).await;
         assert_eq!(revision, store.revision());
         let Found::Article(found) = store.article(whole.head.id).await.unwrap() else {
             panic!("not found")
@@ -107,7 +107,7 @@ async fn an_article_comes_back_as_it_was_given() {
 async fn ids_of_copies_and_merged_stories_lead_to_the_article() {
     each(async |store| {
         let (a, b) = (id("blog", "a"), id("blog", "b"));
-        put(&store, [article("a").new(), article("b").new()]).await;
+        put(&store, [article("a").founded(), article("b").founded()]).await;
         let merged = article("a").version(2).also_at("blog", "b").alias(b);
         let merge = [
             merged.key(Key::Url(99)).amended(1),
@@ -149,7 +149,7 @@ async fn a_removed_article_leaves_tombstones_that_a_new_one_lifts() {
     each(async |store| {
         let sample = article("g").tag("Rust");
         let (gone, keys) = (sample.id(), sample.keys.clone());
-        put(&store, [sample.clone().new()]).await;
+        put(&store, [sample.clone().founded()]).await;
         put(&store, [Change::Removed { id: gone }]).await;
         assert!(matches!(store.article(gone).await.unwrap(), Found::Gone));
         let known = store.known(&keys).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_removed_article_leaves_tombstones_that_a_new_one_lifts() {
         assert!(!list(&store, &tag("never")).await.known);
         assert!(store.tags().await.unwrap().is_empty());
 
-        put(&store, [sample.new()]).await;
+        put(&store, [sample.founded()]).await;
         assert!(store.known(&keys).await.unwrap().buried.is_empty());
         assert!(matches!(
             store.article(gone).await.unwrap(),
@@ -176,7 +176,10 @@ async fn unbury_frees_the_keys_of_one_source() {
     each(async |store| {
         put(
             &store,
-            [article_at("a", "1").new(), article_at("b", "1").new()],
+            [
+                article_at("a", "1").founded(),
+                article_at("b", "1").founded(),
+            ],
         )
         .await;
         store.adopt(vec![(source("a"), noon())]).await.unwrap();
@@ -193,9 +196,9 @@ async fn unbury_frees_the_keys_of_one_source() {
 #[tokio::test]
 async fn a_taken_key_is_a_conflict_and_nothing_of_the_batch_stays() {
     each(async |store| {
-        put(&store, [article("g1").new()]).await;
+        put(&store, [article("g1").founded()]).await;
         let before = store.revision();
-        let mut second = batch([article_at("wire", "w1").new()]);
+        let mut second = batch([article_at("wire", "w1").founded()]);
         second.claims = vec![Key::Url(guid_key("url", "https://blog.example/g1"))];
         let answer = store.commit(second.clone(), noon()).await;
         assert!(matches!(answer, Err(Error::Conflict)), "{answer:?}");
@@ -206,7 +209,10 @@ async fn a_taken_key_is_a_conflict_and_nothing_of_the_batch_stays() {
         // The second change fails, so the first one is not kept either.
         let answer = store
             .commit(
-                batch([article("g2").new(), Change::Removed { id: ArticleId(3) }]),
+                batch([
+                    article("g2").founded(),
+                    Change::Removed { id: ArticleId(3) },
+                ]),
                 noon(),
             )
             .await;
@@ -230,7 +236,7 @@ async fn one_key_may_lead_to_several_articles() {
             article_at("b", "1").key(body),
         );
         let ids = [a.id(), b.id()];
-        put(&store, [a.new(), b.new()]).await;
+        put(&store, [a.founded(), b.founded()]).await;
         let known = store.known(&[body]).await.unwrap();
         assert_eq!(
             known.hits.iter().map(|(_, h)| h.id).collect::<Vec<_>>(),
@@ -250,7 +256,7 @@ async fn lists_are_newest_first_and_pages_are_disjoint_and_end() {
         // Published in another order than they arrive, some at the same instant.
         for n in 0..40u64 {
             let sample = article(&format!("g{n}")).published(hours(n * 7 % 13));
-            put(&store, [sample.tag("t").new()]).await;
+            put(&store, [sample.tag("t").founded()]).await;
         }
         let whole = list(&store, &tag("t")).await;
         let places: Vec<Cursor> = whole.articles.iter().map(|(place, _)| *place).collect();
@@ -302,7 +308,7 @@ async fn selections_narrow_in_every_combination() {
                 .also_at("a", "5"),
         ];
         for (n, sample) in (0u64..).zip(samples) {
-            put(&store, [sample.published(hours(n)).new()]).await;
+            put(&store, [sample.published(hours(n)).founded()]).await;
         }
         let strings = |names: &[&str]| names.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         let check = async |what: Selection, expected: &[&str]| {
@@ -424,7 +430,7 @@ async fn labels_count_public_articles_under_their_commonest_spelling() {
                 .output("mine")
                 .private(),
         ];
-        put(&store, samples.map(crate::samples::Sample::new)).await;
+        put(&store, samples.map(crate::samples::Sample::founded)).await;
         let tags = store.tags().await.unwrap();
         let tags: Vec<_> = tags.iter().map(|t| (t.name.as_str(), t.articles)).collect();
         assert_eq!(tags, [("Rust", 3), ("Web", 1)]);
@@ -446,7 +452,7 @@ async fn a_private_article_stands_in_outputs_alone() {
             .category("Work")
             .output("mine")
             .private();
-        put(&store, [sample.new()]).await;
+        put(&store, [sample.founded()]).await;
         for scope in [
             Scope::All,
             Scope::Tag("rust".to_owned()),
@@ -493,7 +499,7 @@ async fn a_private_article_stands_in_outputs_alone() {
 #[tokio::test]
 async fn labels_and_text_can_change_and_lists_follow() {
     each(async |store| {
-        put(&store, [article("g").tag("Old").tag("Kept").new()]).await;
+        put(&store, [article("g").tag("Old").tag("Kept").founded()]).await;
         let other = article("g").version(2).tag("Kept").tag("New").output("o");
         put(&store, [other.amended(0)]).await;
         assert!(titles(&store, &tag("old")).await.is_empty());
@@ -546,7 +552,7 @@ async fn labels_and_text_can_change_and_lists_follow() {
 #[tokio::test]
 async fn a_new_sighting_keeps_text_and_older_sightings() {
     each(async |store| {
-        put(&store, [article("g").new()]).await;
+        put(&store, [article("g").founded()]).await;
         let seen = article("g").version(2).also_at("wire", "w");
         put(&store, [seen.clone().amended(1)]).await;
         let more = seen.clone().version(3).also_at("third", "t");
@@ -583,10 +589,10 @@ async fn touched_moves_with_the_newest_articles_only() {
             .published(noon() - Duration::from_secs(9))
             .tag("t");
         store
-            .commit(batch([old.clone().new()]), later(1))
+            .commit(batch([old.clone().founded()]), later(1))
             .await
             .unwrap();
-        let many = (0..500).map(|n| article(&format!("g{n}")).tag("t").new());
+        let many = (0..500).map(|n| article(&format!("g{n}")).tag("t").founded());
         store.commit(batch(many), later(2)).await.unwrap();
         let again = old.clone().version(2).tag("extra");
         store
@@ -620,7 +626,7 @@ async fn touched_moves_with_the_newest_articles_only() {
         );
         // The machine's clock was set back: what readers compare must not go back with it.
         store
-            .commit(batch([article("new").tag("t").new()]), later(0))
+            .commit(batch([article("new").tag("t").founded()]), later(0))
             .await
             .unwrap();
         assert_eq!(list(&store, &tag("t")).await.touched, later(5));
@@ -644,7 +650,7 @@ async fn archives_go_by_the_month_of_first_sight() {
                 .first_seen(month(11, 2))
                 .published(month(11, 2)),
         ];
-        put(&store, samples.map(|s| s.tag("t").new())).await;
+        put(&store, samples.map(|s| s.tag("t").founded())).await;
         let scope = Scope::Tag("t".to_owned());
         let expected = [((2026, 11), 2), ((2026, 10), 1), ((2026, 9), 1)];
         assert_eq!(store.months(&scope).await.unwrap(), expected);
@@ -722,7 +728,7 @@ async fn a_source_that_was_taken_away_loses_its_lease() {
         store.adopt(vec![(b.clone(), hours(1))]).await.unwrap();
         let visit = |source, lease| Batch {
             visit: Some((source, SourceState::default(), lease)),
-            changes: vec![article("g").new()],
+            changes: vec![article("g").founded()],
             ..Batch::default()
         };
         let answer = store.commit(visit(a.clone(), due_a.lease), noon()).await;
@@ -738,7 +744,7 @@ async fn a_source_that_was_taken_away_loses_its_lease() {
 async fn a_conflict_leaves_the_lease_with_the_visitor() {
     each(async |store| {
         let a = source("a");
-        put(&store, [article("g").new()]).await;
+        put(&store, [article("g").founded()]).await;
         store.adopt(vec![(a.clone(), noon())]).await.unwrap();
         let due = store.lease(&a).await.unwrap().unwrap();
         let mut visit = Batch {
@@ -762,8 +768,8 @@ async fn followers_see_whole_commits_in_order_and_new_ones_begin_with_a_reset() 
             put(
                 &store,
                 [
-                    article(&format!("a{n}")).new(),
-                    article(&format!("b{n}")).new(),
+                    article(&format!("a{n}")).founded(),
+                    article(&format!("b{n}")).founded(),
                 ],
             )
             .await;
@@ -807,8 +813,8 @@ async fn changed_waits_for_the_next_commit() {
     each(async |store| {
         let now = store.revision();
         let waiting = store.changed(now);
-        let commit = put(&store, [article("g").new()]);
-        let (_, newer) = tokio::time::timeout(Duration::from_secs(5), async {
+        let commit = put(&store, [article("g").founded()]);
+        let ((), newer) = tokio::time::timeout(Duration::from_secs(5), async {
             tokio::join!(waiting, commit)
         })
         .await
@@ -837,7 +843,7 @@ async fn retention_spares_what_is_listed_and_the_newest_of_each_source_and_outpu
             let due = store.lease(&a).await.unwrap().unwrap();
             let samples = (0..6u64).map(|n| {
                 let sample = article_at("a", &format!("{n}")).published(hours(n));
-                if n == 1 { sample.output("o") } else { sample }.new()
+                if n == 1 { sample.output("o") } else { sample }.founded()
             });
             let listed = |guids: &[&str]| SourceState {
                 listed: guids
@@ -876,7 +882,7 @@ async fn retention_spares_what_is_listed_and_the_newest_of_each_source_and_outpu
                 article_at("a", &format!("{n}"))
                     .first_seen(at)
                     .published(at)
-                    .new()
+                    .founded()
             });
             store.commit(batch(more), noon() + days(16)).await.unwrap();
             // Ten by now, six may stay: the oldest go, however young, but not 0 and 1.
@@ -897,7 +903,7 @@ async fn tombstones_expire() {
             ..Options::default()
         },
         async |store| {
-            put(&store, [article("g").new()]).await;
+            put(&store, [article("g").founded()]).await;
             put(
                 &store,
                 [Change::Removed {
@@ -927,8 +933,8 @@ async fn figures_count_what_is_there() {
             visit: Some((source("a"), SourceState::default(), due.lease)),
             durable: true,
             changes: vec![
-                article("1").also_at("b", "1").new(),
-                article("2").private().new(),
+                article("1").also_at("b", "1").founded(),
+                article("2").private().founded(),
             ],
             ..Batch::default()
         };
@@ -958,7 +964,7 @@ async fn notes_are_found_again() {
 async fn a_closed_store_takes_nothing_more() {
     each(async |store| {
         store.close().await.unwrap();
-        let answer = store.commit(batch([article("g").new()]), noon()).await;
+        let answer = store.commit(batch([article("g").founded()]), noon()).await;
         assert!(matches!(answer, Err(Error::Closed)));
     })
     .await;

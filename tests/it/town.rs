@@ -125,7 +125,7 @@ impl Town {
 
     /// Returns once nothing is due, nothing is under way, and everything kept is published.
     pub(crate) async fn quiet(&self) {
-        let settled = tokio::time::timeout(Duration::from_secs(60), self.daemon.settled()).await;
+        let settled = tokio::time::timeout(Duration::from_mins(1), self.daemon.settled()).await;
         settled.expect("the daemon comes to rest within a minute");
     }
 

@@ -194,7 +194,7 @@ mod tests {
         assert!(!trial(&"<div>".repeat(100_000)));
         assert!(!trial(&format!(
             "<p>{}</p>{}",
-            (0..200).fold(String::new(), |all, n| all + &format!("<b id={n}>")),
+            (0..200).map(|n| format!("<b id={n}>")).collect::<String>(),
             "<p>x".repeat(20_000)
         )));
         assert!(!trial(&format!("<table>{}", "<br>".repeat(100_000))));

@@ -32,9 +32,7 @@ enum Part {
 /// Reads a text that [`super::normal`] has prepared.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     if let Some(at) = epoch(text) {
-        return Civil::year_of(at)
-            .is_some_and(|year| (1900..=2199).contains(&year))
-            .then_some(at);
+        return (1900..=2199).contains(&at.year_month().0).then_some(at);
     }
     let tokens = tokens(text);
     let mut reader = Reader {
@@ -49,12 +47,6 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     };
     reader.read()?;
     reader.civil()?.timestamp()
-}
-
-impl Civil {
-    fn year_of(at: Timestamp) -> Option<i32> {
-        Some(at.year_month().0)
-    }
 }
 
 /// Seconds since 1970, or thousandths or millionths of them.
