@@ -561,6 +561,12 @@ impl Origin {
         self.requests(path).len()
     }
 
+    /// Forgets what was asked, and gives how often that was: for runs that are longer than a test.
+    #[allow(dead_code, reason = "only the soak runs that long")]
+    pub(crate) fn forget_requests(&self) -> usize {
+        std::mem::take(&mut *self.inner.asked.lock().unwrap()).len()
+    }
+
     /// Waits until so many requests have come in all.
     pub(crate) async fn asked(&self, count: usize) {
         let mut news = self.inner.news.subscribe();
