@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::company::{ask_alike, know_alike};
 use super::queue::Waiting;
 use super::schedule::{self, Outcome, Plan, Visited};
 use super::{Floor, Polled, Report, Settings, lock};
@@ -13,7 +14,7 @@ use crate::ingest::{self, Reading, Tally};
 use crate::metrics;
 use crate::model::document::Document;
 use crate::model::entry::WarningCode;
-use crate::model::source::{Health, Source, SourceState};
+use crate::model::source::{Health, Source, SourceId, SourceState};
 use crate::model::time::Timestamp;
 use crate::store::{self, Batch, Due, Lease};
 
@@ -25,11 +26,18 @@ enum Found {
         hash: u64,
         whole: bool,
         /// The document's share of memory, until all is kept.
-        _held: Held,
+        _held: Arc<Held>,
     },
     Unchanged(Answer),
     NotModified(Answer),
     Failed(Failure),
+}
+
+/// How an answer was got.
+struct Journey {
+    settings: Arc<Settings>,
+    began: Timestamp,
+    started: Instant,
 }
 
 impl Found {
@@ -55,15 +63,15 @@ impl Found {
 }
 
 impl Floor {
+    /// Fetches, and settles what came of it for the source and for those that are polled at the same address.
     pub(super) async fn visit(
-        &self,
+        self: &Arc<Self>,
         due: Due,
         source: &Arc<Source>,
         permit: Option<Permit>,
         stop: &CancellationToken,
     ) -> Polled {
         let settings = self.settings.load_full();
-        let plan = Plan::of(&settings.options, source);
         let (began, started) = (self.clock.now(), Instant::now());
         let fetched = tokio::select! {
             fetched = settings.fetcher.fetch_with(source, &due.state, began, permit) => fetched,
@@ -71,6 +79,70 @@ impl Floor {
                 let _ = self.store.release(due.lease).await;
                 return Polled::Dropped;
             }
+        };
+        let journey = Journey {
+            settings,
+            began,
+            started,
+        };
+        for (other, its) in self.company_of(&due, source, &fetched).await {
+            let landing = self.take_off(&other.source);
+            let polled = self.settle(other, &its, fetched.again(), &journey).await;
+            landing.report(&polled);
+        }
+        self.settle(due, source, fetched, &journey).await
+    }
+
+    /// Those that this answer serves, too, on lease. Who is under way, or holds something else, comes by itself.
+    async fn company_of(
+        &self,
+        due: &Due,
+        source: &Source,
+        fetched: &Fetched,
+    ) -> Vec<(Due, Arc<Source>)> {
+        let others = lock(&self.company).others(&due.state.url_current, &due.source);
+        let mut served = Vec::new();
+        for id in others {
+            let Some(its) = self.sources.load().get(&id).cloned() else {
+                continue;
+            };
+            if !ask_alike(source, &its) || matches!(fetched, Fetched::Deferred { .. }) {
+                continue;
+            }
+            let Ok(Some(mut other)) = self.store.lease(&id).await else {
+                continue;
+            };
+            other.state = schedule::prepare(other.state, &its, self.clock.now());
+            let same = match fetched {
+                Fetched::NotModified(_) => know_alike(&other.state, &due.state),
+                _ => other.state.url_current == due.state.url_current,
+            };
+            if same && other.state.health != Health::Gone {
+                served.push((other, its));
+            } else {
+                // It stays due, and whatever is wrong with the store shows soon enough.
+                let _ = self.store.release(other.lease).await;
+            }
+        }
+        served
+    }
+
+    /// Reads, plans and commits for one source.
+    async fn settle(
+        &self,
+        due: Due,
+        source: &Arc<Source>,
+        fetched: Fetched,
+        journey: &Journey,
+    ) -> Polled {
+        let settings = &journey.settings;
+        let plan = Plan::of(&settings.options, source);
+        // Until the end of this, whatever it is.
+        let _table = match &fetched {
+            Fetched::Document { hash, .. } if due.state.body_hash != Some(*hash) => {
+                self.tables.acquire().await.ok()
+            }
+            _ => None,
         };
         let found = match fetched {
             Fetched::Deferred { until, host } => {
@@ -87,7 +159,7 @@ impl Floor {
                 answer,
                 held,
             } => {
-                let read = self.read(source, document, &answer, &settings).await;
+                let read = self.read(source, document, &answer, settings).await;
                 match read {
                     Ok(reading) => Found::Fresh {
                         whole: answer.framed || !cut_off(&reading),
@@ -101,15 +173,15 @@ impl Floor {
             }
         };
         let now = self.clock.now();
-        let offline = self.watch_the_line(&found, source, &due.state, &settings, now);
+        let offline = self.watch_the_line(&found, source, &due.state, settings, now);
         let visited = Visited {
             outcome: found.outcome(offline),
-            began,
+            began: journey.began,
             now,
-            took: started.elapsed(),
+            took: journey.started.elapsed(),
         };
         let state = schedule::after(due.state.clone(), &visited, &plan, &mut lock(&self.rng));
-        self.keep(due, source, state, found, &settings, now).await
+        self.keep(due, source, state, found, settings, now).await
     }
 
     /// Steps 2 and 3, on the blocking pool, one per core at a time.
@@ -199,7 +271,23 @@ impl Floor {
             "visited"
         );
         news.tell(&due, &report);
+        if let Some((from, to)) = &news.moved {
+            self.move_in(&due.source, from, to);
+        }
         Polled::Visited(report)
+    }
+
+    /// The source is polled elsewhere from now on, perhaps where another one is already.
+    fn move_in(&self, source: &SourceId, from: &str, to: &str) {
+        let others = {
+            let mut company = lock(&self.company);
+            company.leave(from, source);
+            company.join(to, source);
+            company.others(to, source)
+        };
+        for other in others {
+            tracing::warn!(%source, %other, url = to, "both are found at one address now: one request serves them, both stay");
+        }
     }
 
     /// A result that could not be kept. The source rests as if it had been, or its origin would be asked again at once.

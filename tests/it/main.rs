@@ -11,6 +11,7 @@
 )]
 
 mod add_feed;
+mod all_at_once;
 mod commands;
 mod control;
 mod dedup;
