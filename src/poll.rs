@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::fetch::Fetcher;
 use crate::ingest;
 use crate::metrics::Metrics;
-use crate::model::source::{Every, Fault, Source, SourceId, Sources};
+use crate::model::source::{Every, Fault, Source, SourceId, SourceState, Sources};
 use crate::model::time::Timestamp;
 use crate::store::{self, Due, Store};
 use company::Company;
@@ -39,6 +39,9 @@ use turn::Until;
 
 /// Documents that may be read but not yet kept: enough of them to share one wait for the disk.
 const TABLES: usize = 16;
+
+/// Sources that wait for their host with their state at hand. A host may have ten thousand; the rest are read again.
+const STATES: usize = 1024;
 
 /// `[poll]` of feeds.toml.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +171,8 @@ struct Desk {
     ready: VecDeque<Due>,
     /// On lease by name, waiting for their host.
     queue: Queue,
+    /// States of some that wait, so that they need not be read again: nobody else changes them meanwhile.
+    states: HashMap<SourceId, SourceState>,
     /// Under way.
     flying: HashSet<SourceId>,
     /// Asked for by somebody.
@@ -180,6 +185,14 @@ struct Desk {
     epoch: u64,
     /// Visits that were kept while sources were adopted, and when those sources are due.
     late: Vec<(SourceId, Timestamp)>,
+}
+
+impl Desk {
+    fn remember(&mut self, due: Due) {
+        if self.states.len() < STATES {
+            self.states.insert(due.source, due.state);
+        }
+    }
 }
 
 impl Poller {

@@ -346,6 +346,7 @@ fn find<'a>(config: &'a Config, id: &str) -> Result<(usize, &'a Source), Error> 
         .sources
         .iter()
         .enumerate()
+        .map(|(index, source)| (index, source.as_ref()))
         .find(|(_, source)| source.id.as_str() == id)
         .ok_or_else(|| {
             let ids = config.sources.iter().map(|source| source.id.as_str());

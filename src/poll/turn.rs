@@ -80,6 +80,7 @@ impl Floor {
             desk.listening.clear();
             desk.asked.clear();
             let waiting = desk.queue.drain();
+            desk.states.clear();
             desk.ready
                 .drain(..)
                 .map(|due| due.lease)
@@ -193,22 +194,28 @@ impl Floor {
         stop: &CancellationToken,
     ) -> Result<(), store::Error> {
         loop {
-            let (host, waiting) = {
+            let (host, waiting, remembered) = {
                 let mut desk = self.desk();
                 if self.room(&desk) == 0 {
                     return Ok(());
                 }
-                match desk.queue.pop(now) {
+                let (host, waiting) = match desk.queue.pop(now) {
                     Some((host, waiting)) => (Some(host), waiting),
                     None => match desk.queue.wake(now) {
                         Some(waiting) => (None, waiting),
                         None => return Ok(()),
                     },
-                }
+                };
+                let remembered = desk.states.remove(&waiting.source);
+                (host, waiting, remembered)
+            };
+            let state = match remembered {
+                Some(state) => state,
+                None => self.store.state(&waiting.source).await?.unwrap_or_default(),
             };
             let due = Due {
                 source: waiting.source.clone(),
-                state: self.store.state(&waiting.source).await?.unwrap_or_default(),
+                state,
                 lease: waiting.lease(),
             };
             self.seat(due, host, waiting.insist, stop).await?;
@@ -282,6 +289,7 @@ impl Floor {
             let mut desk = self.desk();
             if turn.as_ref() != Some(&host) && desk.queue.has(&host) && !insist {
                 desk.queue.push(&host, waiting);
+                desk.remember(due);
                 drop(desk);
                 self.pass_on(turn);
                 return Ok(());
@@ -309,7 +317,7 @@ impl Floor {
         match welcome {
             Welcome::Go(permit) => self.fly(due, source, Some(permit), stop),
             Welcome::Paused(until) => self.put_off(due, source, host, until),
-            Welcome::At(_) | Welcome::Full => {}
+            Welcome::At(_) | Welcome::Full => self.desk().remember(due),
         }
         Ok(())
     }

@@ -31,4 +31,5 @@ mod serve;
 mod store_contract;
 mod tidy;
 mod town;
+mod visits;
 mod web;
