@@ -195,6 +195,15 @@ pub async fn commit(
     now: Timestamp,
     options: &Options,
 ) -> Result<Tally, store::Error> {
+    if visited.reading.is_none() {
+        // Most visits: nothing to decide, and nobody can come first.
+        let batch = Batch {
+            visit: Some((visited.source.id.clone(), visited.state, visited.lease)),
+            durable: visited.durable,
+            ..Batch::default()
+        };
+        return store.commit(batch, now).await.map(|_| Tally::default());
+    }
     let mut tries = 0;
     loop {
         let (batch, tally) = prepare(store, &visited, now, options).await?;

@@ -303,13 +303,13 @@ pub fn deferred(
 
 /// Whether a source changed its mood: what is worth a line in the log, once.
 #[must_use]
-pub fn mood_changed(before: &SourceState, after: &SourceState) -> bool {
-    let was = if before.health == Health::New {
+pub fn mood_changed(before: Health, after: Health) -> bool {
+    let was = if before == Health::New {
         Health::Ok
     } else {
-        before.health
+        before
     };
-    was != after.health
+    was != after
 }
 
 /// The failure of a document in which there is no feed.
