@@ -189,7 +189,7 @@ impl Floor {
             }
         };
         let now = self.clock.now();
-        let offline = self.watch_the_line(&found, journey, now);
+        let offline = self.watch_the_line(&found, &due.state, journey, now);
         let visited = Visited {
             outcome: found.outcome(offline),
             began: journey.began,
