@@ -368,7 +368,13 @@ impl Floor {
         }
     }
 
-    fn watch_the_line(&self, found: &Found, journey: &Journey, now: Timestamp) -> bool {
+    fn watch_the_line(
+        &self,
+        found: &Found,
+        state: &SourceState,
+        journey: &Journey,
+        now: Timestamp,
+    ) -> bool {
         let Some(host) = journey.host.clone() else {
             return false;
         };
@@ -379,9 +385,16 @@ impl Floor {
             .every
             .min
             .max(Duration::from_secs(1));
+        // A source that was never well, or has been failing for a while, says nothing of the line.
+        let tells = state.last_ok.is_some()
+            && state
+                .first_fail
+                .is_none_or(|first| now.since(first) <= span);
         let mut guard = lock(&self.line);
         let (line, was_down) = &mut *guard;
-        line.note(now, host, silent);
+        if tells || !silent {
+            line.note(now, host, silent);
+        }
         let down = line.down(now, span);
         if down != *was_down {
             *was_down = down;

@@ -518,7 +518,7 @@ async fn nobody_at_home_is_told_in_words() {
     let failed = failure(visit(&fetcher(), &format!("http://127.0.0.1:{port}/feed")).await);
     assert_eq!(failed.fault.kind, "connect");
     assert_eq!(failed.fault.text, "the connection was refused");
-    assert!(!failed.silent, "somebody answered");
+    assert!(failed.silent, "it may be a gate of our own that refuses");
     assert_eq!(
         failed.fault.url.unwrap(),
         format!("http://127.0.0.1:{port}/feed")

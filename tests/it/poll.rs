@@ -600,6 +600,41 @@ fn failures_thin_out_never_stop_and_are_forgiven() {
 }
 
 #[test]
+fn nobody_is_blamed_while_our_own_line_is_down() {
+    play(async {
+        let mut origins = Vec::new();
+        for n in 1..=14 {
+            let origin = origin_at(&format!("127.0.6.{n}")).await;
+            origin.serve("/feed", lively().etag("\"1\"").conditional());
+            origins.push(origin);
+        }
+        let well = origin().await;
+        well.serve_each("/feed", vec![lively().etag("\"1\""), Reply::status(500)]);
+        let mut sources: Vec<Source> = origins
+            .iter()
+            .enumerate()
+            .map(|(n, origin)| source(&format!("s{n}"), &origin.url("/feed")))
+            .collect();
+        sources.push(source("well", &well.url("/feed")));
+        for source in &mut sources {
+            source.every = Some(Every { min: U, max: U });
+        }
+        let round = Round::start(sources).await;
+        round.pass(units(3)).await;
+        // Nobody can be reached from here any more.
+        drop(origins);
+        round.pass(units(20)).await;
+        for n in 0..14 {
+            let state = round.state(&format!("s{n}")).await;
+            assert!(state.fails <= 1, "s{n} is blamed {} times", state.fails);
+            let last = state.visits[0].at;
+            assert!(time().now().since(last) <= U * 2, "s{n} is forgotten");
+        }
+        assert!(round.state("well").await.fails > 3, "that one did answer");
+    });
+}
+
+#[test]
 fn two_failures_cost_little() {
     play(async {
         let replies = vec![
