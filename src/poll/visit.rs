@@ -385,11 +385,8 @@ impl Floor {
             .every
             .min
             .max(Duration::from_secs(1));
-        // A source that was never well, or has been failing for a while, says nothing of the line.
-        let tells = state.last_ok.is_some()
-            && state
-                .first_fail
-                .is_none_or(|first| now.since(first) <= span);
+        // A source that was never well, or has been failing for longer, says nothing of the line.
+        let tells = state.last_ok.is_some() && state.fails <= 1;
         let mut guard = lock(&self.line);
         let (line, was_down) = &mut *guard;
         if tells || !silent {
