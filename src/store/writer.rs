@@ -529,7 +529,7 @@ impl Writer {
                 return Ok(());
             }
             for (source, state) in &some {
-                self.keep_state(source, &super::codec::pack_fast(state.as_ref()))?;
+                self.keep_state(source, &super::codec::pack_fast(&**state))?;
             }
             self.core.light.settled(&some);
         }

@@ -740,7 +740,7 @@ async fn a_routine_visit_is_seen_at_once_and_found_again() {
         due.state
     };
     {
-        let store = store::open(options.clone(), true).await.unwrap();
+        let store = aggd::store::open(options.clone(), true).await.unwrap();
         let both = vec![(a.clone(), noon()), (b.clone(), noon())];
         store.adopt(both).await.unwrap();
         for id in [&a, &b] {
@@ -760,7 +760,7 @@ async fn a_routine_visit_is_seen_at_once_and_found_again() {
         store.reschedule(&a, hours(9)).await.unwrap();
         store.close().await.unwrap();
     }
-    let store = store::open(options, true).await.unwrap();
+    let store = aggd::store::open(options, true).await.unwrap();
     let found = store.states(None, 9).await.unwrap();
     let found: Vec<_> = found
         .iter()
