@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aggd::model::article::{ArticleId, Key, Revision};
 use aggd::model::label::{Cursor, Has, Scope, Selection};
-use aggd::model::source::SourceState;
+use aggd::model::source::{SourceId, SourceState};
 use aggd::model::time::Timestamp;
 use aggd::store::memory::Memory;
 use aggd::store::{Batch, Change, Error, Found, Keep, Listing, Options, Page, Store};
