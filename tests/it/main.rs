@@ -11,6 +11,7 @@
 )]
 
 mod add_feed;
+mod all_at_once;
 mod commands;
 mod control;
 mod dedup;
@@ -30,4 +31,5 @@ mod serve;
 mod store_contract;
 mod tidy;
 mod town;
+mod visits;
 mod web;
