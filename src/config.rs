@@ -9,6 +9,7 @@ mod effective;
 mod files;
 mod json_schema;
 mod later;
+mod manual;
 mod nearest;
 mod problem;
 mod read;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use effective::{Setting, effective, effective_feed};
 pub use json_schema::json_schema;
+pub use manual::manual;
 pub use nearest::hint;
 pub use problem::{Errors, Place, Problem};
 pub use read::read;

@@ -297,7 +297,7 @@ fn put_back(held: &mut [Locked], failure: &mut Failure) {
             failure.text = format!(
                 "{}; but {} could not be put back: {error}",
                 failure.text,
-                locked.path().display()
+                locked.shown().display()
             );
         }
     }

@@ -421,6 +421,8 @@ fn shells_editors_and_man_get_what_they_need() {
     assert!(run(dir.path(), &["man"]).0.starts_with(".ie"));
     assert_eq!(run(dir.path(), &["man", "--dir", "man"]).2, 0);
     assert!(dir.path().join("man/aggd-add-feed.1").exists());
+    let page = std::fs::read_to_string(dir.path().join("man/feeds.toml.5")).unwrap();
+    assert!(page.contains(".B per_host\n"), "{page}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Log events to the systemd journal: one readable line, and each field apart for `journalctl AGGD_SOURCE=rust-blog`.
 //!
-//! Events come in, datagrams of the journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL) go out. What cannot be
+//! Events come in, datagrams of the journal's native protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>) go out. What cannot be
 //! sent is lost: nothing waits for the log.
 
 use std::fmt::Write as _;

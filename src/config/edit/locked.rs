@@ -67,7 +67,7 @@ impl Locked {
 
     /// Its path, as messages show it.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub fn shown(&self) -> &Path {
         &self.shown
     }
 
