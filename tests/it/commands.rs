@@ -587,3 +587,29 @@ fn what_is_in_force_for_one_feed_is_shown() {
     );
     assert_eq!(run(dir.path(), &["config", "b"]).2, 3);
 }
+
+#[test]
+fn the_doctor_names_what_is_wrong_and_the_mend() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let dir = folder(&format!(
+        "[server]\nlisten = \"{address}\"\n[[feed]]\nurl = \"https://a.org/\"\nca_file = \"none.pem\"\n"
+    ));
+    let (out, err, code) = run(dir.path(), &["doctor"]);
+    assert!(
+        out.contains(&format!("!!\tlisten\t{address} cannot be had: ")),
+        "{out}{err}"
+    );
+    assert!(
+        out.contains("!!\tconfiguration\tfeeds.toml:5:11: cannot read the `ca_file` "),
+        "{out}"
+    );
+    assert!(out.contains("ok\tdaemon\tnone is running\n"), "{out}");
+    assert_eq!(code, 1);
+    let (out, _, code) = run(dir.path(), &["-c", "nowhere.toml", "doctor"]);
+    assert!(
+        out.contains("!!\tconfiguration\tcannot read nowhere.toml: "),
+        "{out}"
+    );
+    assert_eq!(code, 1);
+}
