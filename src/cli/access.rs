@@ -1,5 +1,6 @@
 //! The way to the articles: through the socket of a running daemon, or else to the store itself.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::runtime::Runtime;
 use super::{Exit, Failure, Global};
 use crate::config::{self, Config, Secrets};
 use crate::control::Client;
-use crate::ops::{self, Context, Request};
+use crate::ops::{self, Context, Request, backups};
 
 /// Where the packaged service has its socket.
 const SERVICE_SOCKET: &str = "/run/aggd/control.sock";
@@ -76,6 +77,21 @@ impl Access {
                 "the daemon's answer cannot be read ({error}); daemon and command are of different versions, restart the daemon"
             ))
         })
+    }
+
+    /// Has a backup written.
+    pub(super) fn backup(
+        &self,
+        into: Box<dyn Write + Send>,
+        wanted: backups::Wanted,
+    ) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            match &self.door {
+                Door::Daemon(client) => client.backup(wanted, into).await,
+                Door::Here(context) => backups::write(context, into, wanted).await.map(|_| ()),
+            }
+        })?;
+        Ok(())
     }
 
     /// Closes the store, if it was opened here.

@@ -11,11 +11,13 @@
 )]
 
 mod add_feed;
+mod backup;
 mod commands;
 mod control;
 mod dedup;
 mod farm;
 mod fetch;
+mod furnished;
 mod hostile;
 mod main_job;
 mod origin;
@@ -28,6 +30,8 @@ mod reload;
 mod samples;
 mod serve;
 mod store_contract;
+mod store_open;
+mod store_props;
 mod tidy;
 mod town;
 mod web;
