@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -129,7 +130,11 @@ pub(super) async fn backup(
         .by_writer(move |writer| take(writer, since, now))
         .await?;
     let outline = engine.ask(move |core| deliver(core, taken, into)).await?;
-    super::Store::set_note(engine, NOTE, now.as_micros().to_string().as_bytes()).await?;
+    let noted = super::Store::set_note(engine, NOTE, now.as_micros().to_string().as_bytes()).await;
+    if let Err(error) = noted {
+        // On a full disk, say: the backup is made all the same.
+        tracing::warn!(%error, "the store could not note that a backup was made");
+    }
     Ok(outline)
 }
 
@@ -141,13 +146,19 @@ pub(super) fn to_file(writer: &Writer, path: &Path) -> Result<(), Error> {
     };
     let now = writer.latest();
     let taken = take(writer, None, now)?;
-    let file = File::create(path).map_err(failed())?;
-    deliver(
-        &writer.core,
-        taken,
-        Box::new(file.try_clone().map_err(failed())?),
-    )?;
-    file.sync_all().map_err(failed())
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed())?;
+    let into = Box::new(file.try_clone().map_err(failed())?);
+    deliver(&writer.core, taken, into)
+        .and_then(|_| file.sync_all().map_err(failed()))
+        .inspect_err(|_| {
+            let _ = std::fs::remove_file(path);
+        })
 }
 
 /// When the last backup was made.
