@@ -87,10 +87,10 @@ impl Client {
             while let Some(frame) = answer.frame().await {
                 let frame = frame.map_err(|error| broken(&error))?;
                 if let Ok(bytes) = frame.into_data() {
-                    into.write_all(&bytes).map_err(unwritten)?;
+                    into.write_all(&bytes).map_err(|error| unwritten(&error))?;
                 }
             }
-            into.flush().map_err(unwritten)
+            into.flush().map_err(|error| unwritten(&error))
         })
         .await
     }
@@ -101,7 +101,7 @@ impl Client {
     }
 }
 
-fn unwritten(error: std::io::Error) -> ops::Error {
+fn unwritten(error: &std::io::Error) -> ops::Error {
     ops::Error::Failed(format!("the backup cannot be written: {error}"))
 }
 

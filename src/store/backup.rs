@@ -129,7 +129,7 @@ pub(super) async fn backup(
     let taken = engine
         .by_writer(move |writer| take(writer, since, now))
         .await?;
-    let outline = engine.ask(move |core| deliver(core, taken, into)).await?;
+    let outline = engine.ask(move |core| deliver(core, &taken, into)).await?;
     let noted = super::Store::set_note(engine, NOTE, now.as_micros().to_string().as_bytes()).await;
     if let Err(error) = noted {
         // On a full disk, say: the backup is made all the same.
@@ -154,7 +154,7 @@ pub(super) fn to_file(writer: &Writer, path: &Path) -> Result<(), Error> {
         .open(path)
         .map_err(failed())?;
     let into = Box::new(file.try_clone().map_err(failed())?);
-    deliver(&writer.core, taken, into)
+    deliver(&writer.core, &taken, into)
         .and_then(|_| file.sync_all().map_err(failed()))
         .inspect_err(|_| {
             let _ = std::fs::remove_file(path);
@@ -242,7 +242,7 @@ fn take(writer: &Writer, since: Option<Revision>, now: Timestamp) -> Result<Take
 }
 
 /// Reads everything once for the first line, and once more for the others.
-fn deliver(core: &Core, taken: Taken, mut into: Box<dyn Write + Send>) -> Result<Outline, Error> {
+fn deliver(core: &Core, taken: &Taken, mut into: Box<dyn Write + Send>) -> Result<Outline, Error> {
     let failed = |source| Error::Io {
         what: "writing the backup".to_owned(),
         source,
@@ -250,7 +250,7 @@ fn deliver(core: &Core, taken: Taken, mut into: Box<dyn Write + Send>) -> Result
     let mut outline = taken.outline.clone();
     let mut hash = Xxh3::new();
     let mut packed = HashSet::new();
-    let damaged = lines(core, &taken, |pos, line| {
+    let damaged = lines(core, taken, |pos, line| {
         keep_exact(pos, line, &mut packed);
         let bytes = written(pos, line, &packed)?;
         outline.commits += 1;
@@ -263,11 +263,15 @@ fn deliver(core: &Core, taken: Taken, mut into: Box<dyn Write + Send>) -> Result
 
     let mut first = serde_json::to_vec(&outline).map_err(|error| failed(error.into()))?;
     first.push(b'\n');
-    let first = zstd::encode_all(first.as_slice(), LEVEL).map_err(failed)?;
-    into.write_all(&first).map_err(failed)?;
+    // A piece of its own: who wants to know what a backup is reads no further.
+    let mut head = zstd::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
+    head.include_checksum(true).map_err(failed)?;
+    head.write_all(&first).map_err(failed)?;
+    into.write_all(&head.finish().map_err(failed)?)
+        .map_err(failed)?;
     let mut to = zstd::Encoder::new(into, LEVEL).map_err(failed)?;
     to.include_checksum(true).map_err(failed)?;
-    lines(core, &taken, |pos, line| {
+    lines(core, taken, |pos, line| {
         to.write_all(&written(pos, line, &packed)?).map_err(failed)
     })?;
     let mut into = to.finish().map_err(failed)?;

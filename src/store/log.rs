@@ -47,7 +47,7 @@ pub(super) struct FileHead {
     pub(super) number: u64,
     /// The next new article gets at least this sequence number.
     pub(super) next_seq: u64,
-    /// Host and year of the published ids.
+    /// Host and year of the published ids; the host is empty if damage has taken it.
     pub(super) authority: (String, i32),
 }
 
@@ -477,11 +477,13 @@ impl Log {
         let format = files
             .last_key_value()
             .map_or(FORMAT, |(_, state)| state.format);
+        // The first commit was made in the year in which the store was; whoever opens it knows a host.
+        let unknown = || (String::new(), first.at.year_month().0);
         let head = FileHead {
             epoch: before.as_ref().map_or(1, |head| head.epoch),
             number: first.number.saturating_sub(u64::from(first.visible)),
             next_seq: before.as_ref().map_or(1, |head| head.next_seq),
-            authority: before.map_or_else(|| ("localhost".to_owned(), 1970), |head| head.authority),
+            authority: before.map_or_else(unknown, |head| head.authority),
         };
         Ok(Some(FileState {
             head,
@@ -591,9 +593,15 @@ fn decode_head(bytes: &[u8]) -> Result<(FileHead, u32, usize), Option<u32>> {
         (magic == MAGIC).then_some(format)
     };
     let format = start().ok_or(None)?;
-    // A flipped bit in the number would be told as a newer format: those count up by one, so believe only small ones.
-    if format > FORMAT && format < 1000 {
-        return Err(Some(format));
+    if format > FORMAT {
+        // A flipped bit in the number is no newer format: with the right one the checksum fits.
+        let right = (1..=FORMAT).find_map(|right| {
+            let mut mended = bytes.to_vec();
+            mended[8..12].copy_from_slice(&right.to_le_bytes());
+            decode_head(&mended).ok()
+        });
+        // Formats count up by one, so believe only small ones.
+        return right.ok_or((format < 1000).then_some(format));
     }
     let mut rest = || {
         let inner = input.bytes()?;

@@ -295,7 +295,10 @@ fn start(
         true
     })?;
     next_seq = next_seq.max(index.read().figures.last_seq + 1);
-    let authority = state.head.authority;
+    let mut authority = state.head.authority;
+    if authority.0.is_empty() {
+        authority.0.clone_from(&options.host);
+    }
     if loss.certain {
         newest.epoch += 1;
         let head = FileHead {

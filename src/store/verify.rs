@@ -4,6 +4,7 @@
 //! Nothing is changed here. Each step is a small one, done by the writer between two groups of batches, so that log and
 //! index belong together while it looks; visits and readers go on.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
@@ -302,16 +303,16 @@ fn member(core: &Core, key: &[u8], place: Place, heads: &mut Heads) -> Result<bo
         // Other sets do not lead to articles.
         _ => return Ok(true),
     };
-    if !heads.contains_key(&seq) {
-        let stand = match core.live(seq) {
-            Ok(live) => live.map(|live| live.stand),
+    let stand = match heads.entry(seq) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => match core.live(seq) {
+            Ok(live) => unknown.insert(live.map(|live| live.stand)),
             // Said already, with the article.
             Err(Error::Damaged { .. }) => return Ok(true),
             Err(error) => return Err(error),
-        };
-        heads.insert(seq, stand);
-    }
-    let Some(Some(stand)) = heads.get(&seq) else {
+        },
+    };
+    let Some(stand) = stand else {
         return Ok(false);
     };
     if matches!(kind, b'g' | b'u' | b'h') {
@@ -353,4 +354,111 @@ fn buried(core: &Core) -> Result<Verified, Error> {
         found.wrong(|| format!("{counted} tombstones are counted and {there} are there"));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::article::{Article, ArticleId, Head, Key, SeenAt, Sighting};
+    use crate::model::entry;
+    use crate::model::source::About;
+    use crate::model::time::Timestamp;
+    use crate::store::open::{Mode, open};
+    use crate::store::{Batch, Change, Options, Store};
+
+    fn article() -> Change {
+        let source = SourceId::new("blog").unwrap();
+        let at = Timestamp::from_secs(1_800_000_000);
+        let seen = SeenAt {
+            source: source.clone(),
+            guid_key: 7,
+            text_hash: 1,
+        };
+        let head = Head {
+            id: ArticleId(7),
+            version: 1,
+            first_seen: at,
+            published: at,
+            updated: at,
+            source: source.clone(),
+            private: false,
+            language: None,
+            categories: vec!["新闻".to_owned()],
+            tags: Vec::new(),
+            score: 0,
+            outputs: Vec::new(),
+            has_image: false,
+            has_enclosure: false,
+            seen_at: vec![seen],
+            aliases: Vec::new(),
+        };
+        let sighting = Sighting {
+            source: Some(source),
+            guid_key: 7,
+            text_hash: 1,
+            ..Sighting::default()
+        };
+        Change::New {
+            article: Box::new(Article {
+                head,
+                entry: entry::Entry::default(),
+                about: About::default(),
+                sightings: vec![sighting],
+            }),
+            keys: vec![Key::Guid(7), Key::Url(8)],
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_found_both_ways_and_mended() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            path: dir.path().to_owned(),
+            ..Options::default()
+        };
+        let engine = Engine::new(open(&options, Mode::Create).unwrap());
+        let batch = Batch {
+            changes: vec![article()],
+            ..Batch::default()
+        };
+        engine.commit(batch, Timestamp::EPOCH).await.unwrap();
+        let found = verify(&engine, false).await.unwrap();
+        assert!(found.is_sound(), "{found:?}");
+
+        // An article that is missing in a list, a key that leads nowhere, an article that is gone.
+        let list = list_prefix(b'o', 0);
+        let harm = engine.by_writer(move |writer| {
+            let mut table = writer.core.index.write();
+            let mut places = Vec::new();
+            table.walk(&list, (0, 0), |place| {
+                places.push(place);
+                true
+            })?;
+            for place in places {
+                table.remove(&list, place)?;
+            }
+            Ok(())
+        });
+        harm.await.unwrap();
+        assert_eq!(verify(&engine, false).await.unwrap().wrong, 1);
+        let harm = engine.by_writer(|writer| writer.core.index.write().insert(b"u", (5, 99)));
+        assert!(harm.await.unwrap());
+        assert_eq!(verify(&engine, false).await.unwrap().wrong, 2);
+        let harm = engine.by_writer(|writer| writer.core.index.write().put_article(1, None));
+        assert!(harm.await.unwrap().is_some());
+        let found = verify(&engine, false).await.unwrap();
+        assert!(found.wrong > 2, "{found:?}");
+        assert!(
+            found
+                .faults
+                .iter()
+                .any(|text| text.contains("not in the index")),
+            "{found:?}"
+        );
+
+        let found = verify(&engine, true).await.unwrap();
+        assert!(found.repaired && found.is_sound(), "{found:?}");
+        assert_eq!(found.articles, 1);
+        engine.close().await.unwrap();
+    }
 }
