@@ -1,5 +1,6 @@
 #!/bin/sh
-# Fuzzes the parser: fuzz/run.sh SECONDS [TARGET], where TARGET is parse, dates, urls, html or encodings; all of them without it.
+# Fuzzes parser and store: fuzz/run.sh SECONDS [TARGET], where TARGET is parse, dates, urls, html, encodings or frames; all
+# of them without it.
 #
 # Needs nothing but the pinned toolchain and a C++ compiler for libFuzzer: the instrumentation is LLVM's own, switched on by
 # flags that stable compilers know. What was found lies in fuzz/artifacts/TARGET; run it again with
@@ -14,7 +15,7 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
  -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
 # With a target given, build scripts and macros stay without instrumentation.
 ${CARGO:-cargo} build --release --manifest-path "$here/Cargo.toml" --target "$host"
-for target in ${2:-parse dates urls html encodings}; do
+for target in ${2:-parse dates urls html encodings frames}; do
     mkdir -p "$here/corpus/$target" "$here/artifacts/$target"
     "$CARGO_TARGET_DIR/$host/release/$target" "$here/corpus/$target" "$here/seeds/$target" \
         -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \

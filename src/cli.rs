@@ -6,6 +6,7 @@
 mod access;
 mod add_feed;
 mod articles;
+mod backup;
 mod check;
 mod config;
 mod doctor;
@@ -176,6 +177,19 @@ enum Command {
     /// Drop what is too old, now
     #[command(after_help = "Example:\n  aggd gc")]
     Gc,
+    /// Write all that is kept to a file, while everything goes on
+    #[command(
+        after_help = "Examples:\n  aggd backup aggd.ndjson.zst\n  aggd backup - | ssh box 'cat > aggd.ndjson.zst'\n  aggd backup --since aggd.ndjson.zst more.ndjson.zst"
+    )]
+    Backup(backup::BackupArgs),
+    /// Make a store from backups; there must be none yet
+    #[command(
+        after_help = "Examples:\n  aggd restore aggd.ndjson.zst\n  aggd restore aggd.ndjson.zst more.ndjson.zst"
+    )]
+    Restore(backup::RestoreArgs),
+    /// Look the store over: every commit of the log, every entry of the index
+    #[command(after_help = "Examples:\n  aggd verify\n  aggd verify --repair")]
+    Verify(backup::VerifyArgs),
     /// Make the daemon read the configuration again
     #[command(after_help = "Example:\n  aggd reload")]
     Reload,
@@ -193,8 +207,7 @@ enum Command {
 
 /// Commands of later versions: named, so that nobody wonders whether the word was misspelt.
 const LATER: &[&str] = &[
-    "backup", "export", "extract", "restore", "retag", "search", "select", "stories", "token",
-    "verify",
+    "export", "extract", "retag", "search", "select", "stories", "token",
 ];
 
 /// Runs the command that the arguments name.
@@ -237,6 +250,9 @@ fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Fa
         Command::Doctor => doctor::run(global, out),
         Command::Preview(args) => articles::preview(global, &args, out),
         Command::Gc => feeds::gc(global, out),
+        Command::Backup(args) => backup::backup(global, &args, out),
+        Command::Restore(args) => backup::restore(global, &args, out),
+        Command::Verify(args) => backup::verify(global, &args, out),
         Command::Reload => feeds::reload(global, out),
         Command::Completions(args) => shell::completions(&args, out),
         Command::Man(args) => shell::man(&args, out),

@@ -5,11 +5,15 @@
 
 pub mod client;
 pub mod server;
+mod stream;
 
 use std::path::PathBuf;
 
 pub use client::Client;
 pub use server::Server;
+
+/// The one request whose answer is no JSON: `POST /v1/backup`.
+const BACKUP: &str = "backup";
 
 /// Why the socket cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 //!
 //! Signals and systemd are in `daemon/process.rs`; a test starts a [`Daemon`] without them.
 
+mod backups;
 mod process;
 mod reload;
 
@@ -154,6 +155,10 @@ impl Daemon {
         self.tasks.spawn({
             let (parts, stop) = (Arc::clone(parts), stop.clone());
             async move { parts.sweep(stop).await }
+        });
+        self.tasks.spawn({
+            let (parts, stop) = (Arc::clone(parts), stop.clone());
+            async move { parts.back_up(stop).await }
         });
         self.tasks.close();
     }

@@ -81,6 +81,10 @@ pub struct Gauges {
     pub followed: Gauge,
     /// 1 while writing is stopped for lack of space.
     pub store_full: Gauge,
+    /// When the index was last given to sled, seconds since 1970; 0: not yet.
+    pub flushed: Gauge,
+    /// When the last backup was made, seconds since 1970; 0: never.
+    pub backed_up: Gauge,
     /// Bytes of rendered documents.
     pub cache_bytes: Gauge,
     /// Resident memory.
@@ -253,6 +257,16 @@ impl Gauges {
                 &self.store_full,
             ),
             (
+                "store_flush_timestamp_seconds",
+                "When the index was last written, seconds since 1970",
+                &self.flushed,
+            ),
+            (
+                "store_backup_timestamp_seconds",
+                "When the last backup was made, seconds since 1970; 0 if never",
+                &self.backed_up,
+            ),
+            (
                 "cache_bytes",
                 "Rendered documents in memory",
                 &self.cache_bytes,
@@ -267,6 +281,14 @@ impl Gauges {
             all.register(name, help, gauge.clone());
         }
     }
+}
+
+/// Resident memory of this process in bytes, where the system tells.
+#[must_use]
+pub fn resident() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
 }
 
 #[cfg(test)]

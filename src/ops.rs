@@ -4,6 +4,7 @@
 //! below. Nothing here prints, parses arguments or touches feeds.toml.
 
 pub mod articles;
+pub mod backups;
 pub mod discover;
 pub mod feeds;
 pub mod labels;
@@ -80,6 +81,11 @@ pub enum Request {
     },
     /// Drops what is too old, now: [`feeds::Swept`].
     Gc {},
+    /// Looks log and index over: [`backups::Verified`].
+    Verify {
+        /// Makes an index with faults anew.
+        repair: bool,
+    },
     /// Reads feeds.toml again: [`Reloaded`].
     Reload {},
 }
@@ -300,6 +306,7 @@ pub async fn answer(context: &Context, request: Request) -> Result<String, Error
         Request::Explain { id } => json(&articles::explain(context, &id).await?),
         Request::Purge { id } => json(&articles::purge(context, &id).await?),
         Request::Gc {} => json(&feeds::sweep(context).await?),
+        Request::Verify { repair } => json(&backups::verify(context, repair).await?),
         Request::Reload {} => json(&reload(context).await?),
     }
 }

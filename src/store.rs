@@ -5,6 +5,7 @@
 //! identity: the batch says which keys it claims and which versions it relies on, and the store keeps it to that.
 
 mod apply;
+mod backup;
 mod cache;
 mod codec;
 mod core;
@@ -22,10 +23,15 @@ mod packed;
 mod prepare;
 mod query;
 mod rebuild;
+mod restore;
 mod retain;
 mod schedule;
+#[cfg(any(test, fuzzing))]
+mod survey;
+mod verify;
 mod writer;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +42,12 @@ use crate::model::article::{Article, ArticleId, Head, Key, Revision, Sighting};
 use crate::model::label::{Cursor, LabelCount, Scope, Selection};
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
+
+pub use backup::Outline;
+pub use restore::{Input, outline, revision};
+#[cfg(fuzzing)]
+pub use survey::survey;
+pub use verify::Verified;
 
 /// `[store]` of feeds.toml.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -398,6 +410,29 @@ pub trait Store: Send + Sync + 'static {
     async fn note(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
     /// Notes something under a name; it is on the disk when this returns. Backups keep it.
     async fn set_note(&self, name: &str, note: &[u8]) -> Result<(), Error>;
+    /// Writes a backup while everything goes on: all of the store, or what came after a revision. `into` may be slow; it
+    /// is written to from a thread of its own.
+    ///
+    /// # Errors
+    /// If `into` refuses, or the store does not know `since` any more. An engine that keeps nothing on a disk refuses.
+    async fn backup(
+        &self,
+        into: Box<dyn Write + Send>,
+        since: Option<Revision>,
+        now: Timestamp,
+    ) -> Result<Outline, Error> {
+        let _ = (into, since, now);
+        Err(Error::Io {
+            what: "writing a backup".to_owned(),
+            source: std::io::ErrorKind::Unsupported.into(),
+        })
+    }
+    /// Looks all that is kept over, and with `repair` makes an index with faults anew. An engine without files finds
+    /// nothing.
+    async fn verify(&self, repair: bool) -> Result<Verified, Error> {
+        let _ = repair;
+        Ok(Verified::default())
+    }
     /// Figures.
     async fn stats(&self) -> Result<Stats, Error>;
     /// Waits for what is under way and closes.
@@ -412,9 +447,45 @@ pub trait Store: Send + Sync + 'static {
 /// [`Error::Missing`] if there is none and none is to be made, [`Error::Busy`] while another process has it,
 /// [`Error::Newer`] if a newer aggd wrote it, [`Error::Io`] if the directory cannot be used.
 pub async fn open(options: Options, create: bool) -> Result<Arc<dyn Store>, Error> {
-    let opening = tokio::task::spawn_blocking(move || open::open(&options, create));
-    let opened = opening.await.map_err(|failed| Error::Damaged {
-        what: failed.to_string(),
-    })??;
+    let mode = if create {
+        open::Mode::Create
+    } else {
+        open::Mode::Mend
+    };
+    open_in(options, mode).await
+}
+
+/// Opens a store to look it over: a damaged index is told and left as it is.
+///
+/// # Errors
+/// Those of [`open()`], and [`Error::Damaged`] if the index would have to be made anew.
+pub async fn open_as_it_is(options: Options) -> Result<Arc<dyn Store>, Error> {
+    open_in(options, open::Mode::AsItIs).await
+}
+
+async fn open_in(options: Options, mode: open::Mode) -> Result<Arc<dyn Store>, Error> {
+    let opened = on_pool(move || open::open(&options, mode)).await?;
     Ok(Arc::new(engine::Engine::new(opened)))
+}
+
+/// Makes a store from backups: a whole one, and perhaps such as continue it, in order. `progress` hears after each commit
+/// how many of how many are done.
+///
+/// # Errors
+/// If there is a store already, if a backup is not what its first line says, or if the disk refuses. No store is made then.
+pub async fn restore(
+    options: Options,
+    inputs: Vec<Input>,
+    progress: impl FnMut(u64, u64) + Send + 'static,
+) -> Result<Outline, Error> {
+    on_pool(move || restore::restore(&options, inputs, progress)).await
+}
+
+async fn on_pool<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|failed| Error::Damaged {
+        what: failed.to_string(),
+    })?
 }

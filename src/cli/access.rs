@@ -1,6 +1,7 @@
 //! The way to the articles: through the socket of a running daemon, or else to the store itself.
 
 use std::io::IsTerminal;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::runtime::Runtime;
 use super::{Exit, Failure, Global};
 use crate::config::{self, Config, Secrets};
 use crate::control::Client;
-use crate::ops::{self, Context, Request};
+use crate::ops::{self, Context, Request, backups};
 
 /// Where the packaged service has its socket.
 const SERVICE_SOCKET: &str = "/run/aggd/control.sock";
@@ -119,6 +120,21 @@ impl Access {
             answer
         })?;
         read(&answer)
+    }
+
+    /// Has a backup written.
+    pub(super) fn backup(
+        &self,
+        into: Box<dyn Write + Send>,
+        wanted: backups::Wanted,
+    ) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            match &self.door {
+                Door::Daemon(client) => client.backup(wanted, into).await,
+                Door::Here(context) => backups::write(context, into, wanted).await.map(|_| ()),
+            }
+        })?;
+        Ok(())
     }
 
     /// Closes the store, if it was opened here.

@@ -230,11 +230,19 @@ fn whole(access: &Access, out: &mut Out) -> Result<Exit, Failure> {
         (
             "on disk",
             format!(
-                "{} log, {} index",
+                "{} log ({} live, {} dead), {} index ({} items)",
                 bytes(status.log_bytes),
-                bytes(status.index_bytes)
+                bytes(status.live_bytes),
+                bytes(status.log_bytes.saturating_sub(status.live_bytes)),
+                bytes(status.index_bytes),
+                status.index_items
             ),
         ),
+        (
+            "memory",
+            status.pid.map(|_| bytes(status.memory)).unwrap_or_default(),
+        ),
+        ("last flush", when.show(status.flushed.as_deref())),
         ("last backup", when.show(status.backed_up.as_deref())),
         ("feeds", feeds),
         ("next visit", when.show(status.next.as_deref())),
@@ -399,10 +407,12 @@ pub(super) fn gc(global: &Global, out: &mut Out) -> Result<Exit, Failure> {
         out.json(&swept)?;
     } else {
         out.note(&format!(
-            "dropped {} articles; {} before, {} now",
+            "dropped {} articles; log {} before, {} now; index {} before, {} now",
             swept.articles,
-            bytes(swept.bytes_before),
-            bytes(swept.bytes_after)
+            bytes(swept.log_before),
+            bytes(swept.log_after),
+            bytes(swept.index_before),
+            bytes(swept.index_after)
         ))?;
     }
     access.close()?;

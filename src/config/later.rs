@@ -29,7 +29,6 @@ const LATER: &[Later] = &[
     Later::Word("tags.auto", "publish"),
     Later::OtherThan("publish.hub", "off"),
     Later::OtherThan("server.language", "auto"),
-    Later::Key("store.backup"),
 ];
 
 /// How to name what is refused, or `None` if this version does it. `path` is dotted, `shown` is how messages call

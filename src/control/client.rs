@@ -1,14 +1,18 @@
 //! The commands' end of the socket.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::header;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::UnixStream;
 
+use super::BACKUP;
+use crate::ops::backups::Wanted;
 use crate::ops::{self, ErrorBody, Hello, Request};
 
 /// A daemon that answered.
@@ -40,7 +44,7 @@ impl Client {
             // Not there, or left by a daemon that is gone.
             Err(_) => return Ok(None),
         };
-        let answer = exchange(stream, &Request::Hello {}).await?;
+        let answer = ask(stream, &Request::Hello {}).await?;
         let hello: Hello = serde_json::from_str(&answer).map_err(|_| {
             ops::Error::Failed(format!(
                 "what answers at {} is not aggd, or another version of it",
@@ -72,21 +76,66 @@ impl Client {
     /// # Errors
     /// What the daemon says, or [`ops::Error::NeedsDaemon`] if it is gone.
     pub async fn ask(&self, request: &Request) -> Result<String, ops::Error> {
-        let stream = UnixStream::connect(&self.path)
-            .await
-            .map_err(|_| ops::Error::NeedsDaemon)?;
-        exchange(stream, request).await
+        ask(self.stream().await?, request).await
+    }
+
+    /// Has a backup made and writes it as it comes.
+    ///
+    /// # Errors
+    /// What the daemon says, [`ops::Error::NeedsDaemon`] if it is gone, or what `into` says.
+    pub async fn backup(
+        &self,
+        wanted: Wanted,
+        mut into: Box<dyn Write + Send>,
+    ) -> Result<(), ops::Error> {
+        let body = serde_json::to_string(&wanted)
+            .map_err(|error| ops::Error::Failed(format!("no request: {error}")))?;
+        let path = format!("/v1/{BACKUP}");
+        exchange(self.stream().await?, path, body, async |mut answer| {
+            while let Some(frame) = answer.frame().await {
+                let frame = frame.map_err(|error| broken(&error))?;
+                if let Ok(bytes) = frame.into_data() {
+                    into.write_all(&bytes).map_err(|error| unwritten(&error))?;
+                }
+            }
+            into.flush().map_err(|error| unwritten(&error))
+        })
+        .await
+    }
+
+    async fn stream(&self) -> Result<UnixStream, ops::Error> {
+        let connected = UnixStream::connect(&self.path).await;
+        connected.map_err(|_| ops::Error::NeedsDaemon)
     }
 }
 
-async fn exchange(stream: UnixStream, request: &Request) -> Result<String, ops::Error> {
-    let broken = |error: &dyn std::error::Error| {
-        ops::Error::Failed(format!("the daemon broke off: {}", ops::with_causes(error)))
-    };
+fn unwritten(error: &std::io::Error) -> ops::Error {
+    ops::Error::Failed(format!("the backup cannot be written: {error}"))
+}
+
+fn broken(error: &dyn std::error::Error) -> ops::Error {
+    ops::Error::Failed(format!("the daemon broke off: {}", ops::with_causes(error)))
+}
+
+async fn ask(stream: UnixStream, request: &Request) -> Result<String, ops::Error> {
+    let (path, body) = spell(request)?;
+    exchange(stream, path, body, async |answer| {
+        let body = answer.collect().await.map_err(|error| broken(&error))?;
+        String::from_utf8(body.to_bytes().into()).map_err(|error| broken(&error))
+    })
+    .await
+}
+
+/// Sends a request and has a good answer read.
+async fn exchange<T>(
+    stream: UnixStream,
+    path: String,
+    body: String,
+    read: impl AsyncFnOnce(Incoming) -> Result<T, ops::Error>,
+) -> Result<T, ops::Error> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(&error))?;
-    let (path, body) = spell(request)?;
     let request = http::Request::post(path)
         .header(header::HOST, "aggd")
         .header(header::CONTENT_TYPE, "application/json")
@@ -94,26 +143,18 @@ async fn exchange(stream: UnixStream, request: &Request) -> Result<String, ops::
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| broken(&error))?;
     let answer = async move {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| broken(&error))?;
-        let good = response.status().is_success();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| broken(&error))?
-            .to_bytes();
-        Ok::<_, ops::Error>((good, body))
+        let sent = sender.send_request(request).await;
+        let response = sent.map_err(|error| broken(&error))?;
+        if response.status().is_success() {
+            return read(response.into_body()).await;
+        }
+        let body = response.into_body().collect().await;
+        let body = body.map_err(|error| broken(&error))?.to_bytes();
+        let failure: Failure = serde_json::from_slice(&body).map_err(|error| broken(&error))?;
+        Err(back(failure.error))
     };
     let (answer, _) = tokio::join!(answer, connection);
-    let (good, body) = answer?;
-    if good {
-        return String::from_utf8(body.into()).map_err(|error| broken(&error));
-    }
-    let failure: Failure = serde_json::from_slice(&body).map_err(|error| broken(&error))?;
-    Err(back(failure.error))
+    answer
 }
 
 /// The variant is the path, what it holds is the body.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode, header};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -19,7 +20,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Error;
+use super::stream::{self, Stream};
+use super::{BACKUP, Error};
 use crate::config::Control;
 use crate::ops::{self, Context, Request};
 
@@ -29,6 +31,9 @@ const MOST_BYTES: usize = 1 << 20;
 const AT_ONCE: usize = 64;
 /// Time for a command to say what it wants.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// The body of an answer.
+type Answer = BoxBody<Bytes, std::io::Error>;
 
 /// The bound socket.
 #[derive(Debug)]
@@ -95,11 +100,11 @@ impl Server {
             match accepted {
                 Ok((stream, _)) => {
                     let context = Arc::clone(&context);
-                    let stop = stop.clone();
+                    let (stop, own) = (stop.clone(), tasks.clone());
                     let welcome = self.is_closed_to_others() || allowed(&stream, self.group);
                     tasks.spawn(async move {
                         if welcome {
-                            serve(stream, context, stop).await;
+                            serve(stream, context, stop, own).await;
                         }
                         drop(place);
                     });
@@ -182,10 +187,16 @@ fn groups_of(pid: i32) -> Vec<u32> {
         .collect()
 }
 
-async fn serve(stream: UnixStream, context: Arc<Context>, stop: CancellationToken) {
+async fn serve(
+    stream: UnixStream,
+    context: Arc<Context>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
     let service = service_fn(move |request| {
         let context = Arc::clone(&context);
-        async move { Ok::<_, Infallible>(respond(&context, request).await) }
+        let tasks = tasks.clone();
+        async move { Ok::<_, Infallible>(respond(&context, request, &tasks).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -204,7 +215,11 @@ async fn serve(stream: UnixStream, context: Arc<Context>, stop: CancellationToke
     }
 }
 
-async fn respond(context: &Context, request: hyper::Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(
+    context: &Arc<Context>,
+    request: hyper::Request<Incoming>,
+    tasks: &TaskTracker,
+) -> Response<Answer> {
     let name = match request.uri().path().strip_prefix("/v1/") {
         Some(name) if !name.is_empty() => name.to_owned(),
         _ => {
@@ -224,13 +239,31 @@ async fn respond(context: &Context, request: hyper::Request<Incoming>) -> Respon
     else {
         return failure(&ops::Error::Invalid("the request is too long".to_owned()));
     };
-    match read(&name, &body.to_bytes()) {
+    let body = body.to_bytes();
+    if name == BACKUP {
+        return match begin_backup(context, &body, tasks).await {
+            Ok(stream) => Response::new(stream.boxed()),
+            Err(error) => failure(&error),
+        };
+    }
+    match read(&name, &body) {
         Ok(request) => match ops::answer(context, request).await {
             Ok(answer) => response(StatusCode::OK, answer),
             Err(error) => failure(&error),
         },
         Err(error) => failure(&error),
     }
+}
+
+async fn begin_backup(
+    context: &Arc<Context>,
+    body: &[u8],
+    tasks: &TaskTracker,
+) -> Result<Stream, ops::Error> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    let wanted = serde_json::from_slice(body)
+        .map_err(|error| ops::Error::Invalid(format!("the request makes no sense: {error}")))?;
+    stream::backup(Arc::clone(context), wanted, tasks).await
 }
 
 /// The path names the variant, the body is what it holds; an empty one stands for nothing but defaults.
@@ -246,9 +279,10 @@ fn read(name: &str, body: &[u8]) -> Result<Request, ops::Error> {
     })
 }
 
-fn response(status: StatusCode, mut body: String) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, mut body: String) -> Response<Answer> {
     body.push('\n');
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let body = Full::new(Bytes::from(body));
+    let mut response = Response::new(body.map_err(|never| match never {}).boxed());
     *response.status_mut() = status;
     response.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -257,7 +291,7 @@ fn response(status: StatusCode, mut body: String) -> Response<Full<Bytes>> {
     response
 }
 
-fn failure(error: &ops::Error) -> Response<Full<Bytes>> {
+fn failure(error: &ops::Error) -> Response<Answer> {
     let body = error.body();
     let status = match body.kind.as_str() {
         "not-found" => StatusCode::NOT_FOUND,

@@ -94,8 +94,16 @@ pub struct Status {
     pub sightings: u64,
     /// Bytes of the log.
     pub log_bytes: u64,
+    /// Of these, what still lives.
+    pub live_bytes: u64,
     /// Bytes of the index.
     pub index_bytes: u64,
+    /// Items in the index: its memory follows them.
+    pub index_items: u64,
+    /// Resident memory of whoever answers, in bytes.
+    pub memory: u64,
+    /// When the index was last written.
+    pub flushed: Option<String>,
     /// Last backup.
     pub backed_up: Option<String>,
     /// Writing waits for space on the disk.
@@ -243,10 +251,14 @@ pub struct FetchedFeed {
 pub struct Swept {
     /// Articles that are gone.
     pub articles: u64,
-    /// Bytes of log and index before.
-    pub bytes_before: u64,
+    /// Bytes of the log before.
+    pub log_before: u64,
     /// And after.
-    pub bytes_after: u64,
+    pub log_after: u64,
+    /// Bytes of the index before.
+    pub index_before: u64,
+    /// And after.
+    pub index_after: u64,
 }
 
 /// All that is remembered of the sources of feeds.toml; nothing if there is no store.
@@ -351,7 +363,11 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
         articles: figures.articles,
         sightings: figures.sightings,
         log_bytes: figures.log_bytes,
+        live_bytes: figures.live_bytes,
         index_bytes: figures.index_bytes,
+        index_items: figures.index_items,
+        memory: crate::metrics::resident().unwrap_or(0),
+        flushed: figures.flushed.map(shown),
         backed_up: figures.backed_up.map(shown),
         disk_full: figures.full,
         reload_failed: reload_failed.map(|failure| format!("{}: {}", failure.0, failure.1)),
@@ -507,8 +523,10 @@ pub async fn sweep(context: &Context) -> Result<Swept, Error> {
     let after = store.stats().await?;
     Ok(Swept {
         articles,
-        bytes_before: before.log_bytes + before.index_bytes,
-        bytes_after: after.log_bytes + after.index_bytes,
+        log_before: before.log_bytes,
+        log_after: after.log_bytes,
+        index_before: before.index_bytes,
+        index_after: after.index_bytes,
     })
 }
 

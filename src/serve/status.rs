@@ -54,8 +54,13 @@ pub(super) async fn metrics(
         (&gauges.revision, store.revision.number),
         (&gauges.followed, figures.followed.number),
         (&gauges.store_full, u64::from(store.full)),
+        (&gauges.flushed, seconds(store.flushed)),
+        (&gauges.backed_up, seconds(store.backed_up)),
         (&gauges.cache_bytes, figures.cache_bytes as u64),
-        (&gauges.resident_bytes, resident().unwrap_or(0)),
+        (
+            &gauges.resident_bytes,
+            crate::metrics::resident().unwrap_or(0),
+        ),
         (
             &gauges.overdue_seconds,
             figures.next_due.map_or(0, |due| now.since(due).as_secs()),
@@ -84,6 +89,11 @@ pub(super) async fn metrics(
         "text/plain; version=0.0.4; charset=utf-8"
     };
     typed(StatusCode::OK, text.into(), media_type, head)
+}
+
+fn seconds(at: Option<Timestamp>) -> u64 {
+    at.and_then(|at| u64::try_from(at.as_secs()).ok())
+        .unwrap_or(0)
 }
 
 /// Gauges of each public source, before the end mark.
@@ -125,11 +135,4 @@ async fn sources(shared: &Shared, text: &mut String) {
         }
     }
     text.push_str(END);
-}
-
-/// Resident memory in bytes, where the system tells.
-fn resident() -> Option<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }

@@ -86,7 +86,7 @@ fn amend(
     Ok(())
 }
 
-fn rec_of(stand: &Stand, head: Loc, body: Loc, amends: Vec<Loc>) -> Rec {
+pub(super) fn rec_of(stand: &Stand, head: Loc, body: Loc, amends: Vec<Loc>) -> Rec {
     let of = &stand.head;
     Rec {
         version: of.version,
@@ -226,7 +226,7 @@ fn leave(table: &mut Table, scope: &Scope, seq: u64, left: &Left) -> Result<(), 
 }
 
 /// The place at which an article stands in a list, under whatever spelling.
-fn standing(
+pub(super) fn standing(
     table: &Table,
     list: &[u8],
     bare: packed::Place,
@@ -356,7 +356,7 @@ pub(super) fn spot(key: Key) -> Spot {
 
 impl Spot {
     /// The member that says: this key leads to this article.
-    fn leading_to(self, seq: u64) -> packed::Place {
+    pub(super) fn leading_to(self, seq: u64) -> packed::Place {
         match self.tail {
             Some(tail) => (self.hash, seq << 16 | u64::from(tail)),
             None => (self.hash, seq),

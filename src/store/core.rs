@@ -153,7 +153,6 @@ impl Core {
     }
 
     /// A whole article from the log, for those who read all of them: the cache stays with what readers use.
-    #[expect(dead_code, reason = "backups use it")]
     pub(super) fn read_article(&self, seq: u64, rec: &Rec) -> Result<Article, Error> {
         let (article, _) = self.put_together(seq, rec)?;
         Ok(article)

@@ -1,6 +1,7 @@
 //! The store as everybody else sees it: questions go to the log and the index on the blocking pool, batches to the writer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::apply::{note_key, read_state, state_key};
+use super::backup;
 use super::core::{Core, unpack_state};
 use super::follow::{self, Bookmarks};
 use super::index::Value;
@@ -20,9 +22,11 @@ use super::packed::{self, NameRec};
 use super::prepare::Packed;
 use super::query;
 use super::retain;
+use super::verify;
 use super::writer::{Message, Request, Writer};
 use super::{
-    Batch, Commit, Committed, Due, Error, Found, Known, Lease, Listing, Page, Stats, Store,
+    Batch, Commit, Committed, Due, Error, Found, Known, Lease, Listing, Outline, Page, Stats,
+    Store, Verified,
 };
 use crate::model::article::{ArticleId, Key, Revision, Sighting};
 use crate::model::label::{LabelCount, Scope, Selection};
@@ -426,8 +430,22 @@ impl Store for Engine {
         .await
     }
 
+    async fn backup(
+        &self,
+        into: Box<dyn Write + Send>,
+        since: Option<Revision>,
+        now: Timestamp,
+    ) -> Result<Outline, Error> {
+        backup::backup(self, into, since, now).await
+    }
+
+    async fn verify(&self, repair: bool) -> Result<Verified, Error> {
+        verify::verify(self, repair).await
+    }
+
     async fn stats(&self) -> Result<Stats, Error> {
         self.ask(|core| {
+            let backed_up = backup::made(core);
             let table = core.index.read();
             let figures = &table.figures;
             Ok(Stats {
@@ -441,7 +459,7 @@ impl Store for Engine {
                 index_items: table.items(),
                 revision: core.revision(),
                 flushed: core.flushed_at(),
-                backed_up: table.backed_up(),
+                backed_up,
                 full: core.full.load(Ordering::Relaxed),
             })
         })

@@ -99,31 +99,6 @@ pub(super) fn is_known(core: &Core, after: Revision) -> bool {
     after.epoch == newest.epoch && (oldest..=newest.number).contains(&after.number)
 }
 
-/// Numbers of the articles that commits after `after` concerned.
-#[expect(dead_code, reason = "backups use it")]
-pub(super) fn numbers(
-    core: &Core,
-    after: Revision,
-    mut each: impl FnMut(u64),
-) -> Result<(), Error> {
-    if after.number >= core.revision().number {
-        return Ok(());
-    }
-    core.log.scan(seek(core, after.number)?, |read| {
-        if read.head.number > after.number && !read.head.carried {
-            for (_, raw) in frame::items(read.bytes).flatten() {
-                match raw.item {
-                    Item::Put(stand) | Item::Amend(stand) => each(stand.seq),
-                    Item::Removed(gone) => each(gone.seq),
-                    _ => {}
-                }
-            }
-        }
-        Ok(true)
-    })?;
-    Ok(())
-}
-
 /// A place behind the commit of this number and before the next visible one.
 fn seek(core: &Core, number: u64) -> Result<Pos, Error> {
     let files = core.log.files();

@@ -55,6 +55,12 @@ impl Draft {
         self.places.push((at, self.bytes.len() - at));
     }
 
+    /// An item as it stands in another frame.
+    pub(super) fn push_raw(&mut self, item: &[u8]) {
+        self.places.push((self.bytes.len(), item.len()));
+        self.bytes.extend_from_slice(item);
+    }
+
     /// Bytes so far.
     pub(super) fn length(&self) -> usize {
         self.bytes.len()
@@ -152,22 +158,4 @@ pub(super) fn items(frame: &[u8]) -> impl Iterator<Item = Option<(usize, Raw<'_>
         at += raw.length;
         Some(Some((here, raw)))
     })
-}
-
-/// Reads anything as if it were a log file and counts the items it finds: for tests that feed it nonsense.
-#[must_use]
-#[expect(dead_code, reason = "a fuzz target uses it")]
-pub(super) fn survey(bytes: &[u8]) -> usize {
-    let mut found = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        match peek(&bytes[at..]) {
-            Peek::Frame(_, length) => {
-                found += items(&bytes[at..at + length]).flatten().count();
-                at += length;
-            }
-            Peek::Needs(_) | Peek::Bad => at += 1,
-        }
-    }
-    found
 }

@@ -19,7 +19,6 @@ use super::codec::{In, Out};
 use super::log::Pos;
 use super::packed::{self, Coding, LAST, NameRec, Place, Rec};
 use crate::model::source::SourceId;
-use crate::model::time::Timestamp;
 
 /// sled's segments: its own default makes many small ones.
 const SEGMENT: usize = 8 << 20;
@@ -208,7 +207,7 @@ fn open_db(dir: &Path, cache: u64) -> Result<sled::Db, Refusal> {
 const APPLIED: &[u8] = b"mw";
 const SUM: &[u8] = b"mh";
 const COMPLETE: &[u8] = b"mk";
-const BACKED_UP: &[u8] = b"mb";
+const FRESH: &[u8] = b"mf";
 
 impl Table {
     /// Opens an index and checks every item of it.
@@ -217,6 +216,8 @@ impl Table {
         guarded(move || {
             let db = open_db(&owned, cache)?;
             let found = survey(&db);
+            let fresh = db.get(FRESH).map_err(|error| error.to_string())?;
+            let fresh = fresh.and_then(|bytes| In(&bytes).number()).unwrap_or(0);
             found.map(|(sum, applied, figures)| Self {
                 db: Some(db),
                 dir: owned,
@@ -224,7 +225,7 @@ impl Table {
                 volume: 0,
                 dirty: 0,
                 sum,
-                fresh: 0,
+                fresh,
                 successor: None,
                 applied,
                 figures,
@@ -274,6 +275,10 @@ impl Table {
     /// Notes how large sled's files are when they are fresh.
     pub(super) fn baseline(&mut self) {
         self.fresh = self.disk();
+        let mut out = Out::default();
+        out.number(self.fresh);
+        // Without the note the index is made smaller once more than it need be.
+        let _ = self.db.as_ref().map(|db| db.insert(FRESH, out.0));
     }
 
     /// How large sled's files were when they were last made anew; 0 if that is not known.
@@ -770,21 +775,6 @@ impl Table {
             }
         }
         Ok(all)
-    }
-
-    /// When the last backup was made, as far as this index knows.
-    pub(super) fn backed_up(&self) -> Option<Timestamp> {
-        let bytes = self.stored(BACKED_UP).ok()??;
-        Some(Timestamp::from_micros(In(&bytes).signed()?))
-    }
-
-    /// Remembers when the last backup was made.
-    #[expect(dead_code, reason = "backups use it")]
-    pub(super) fn set_backed_up(&self, at: Timestamp) -> Result<(), Error> {
-        let mut out = Out::default();
-        out.signed(at.as_micros());
-        self.db()?.insert(BACKED_UP, out.0).map_err(refused)?;
-        Ok(())
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::article::{ArticleId, Head, Key, SeenAt};
 use crate::model::label::{Origin, Scope, Tag};
 use crate::model::source::SourceId;
@@ -36,7 +38,7 @@ pub(super) enum Item {
 }
 
 /// How an article stands after a change.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Stand {
     pub(super) seq: u64,
     pub(super) head: Head,
@@ -49,7 +51,7 @@ pub(super) struct Stand {
 }
 
 /// A place in lists that an article leaves.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Left {
     pub(super) private: bool,
     pub(super) published: Timestamp,
@@ -61,7 +63,7 @@ pub(super) struct Left {
 }
 
 /// An article that is gone.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Gone {
     pub(super) seq: u64,
     pub(super) id: ArticleId,

@@ -14,8 +14,9 @@ use super::Error;
 use super::codec::{In, Out};
 use super::frame::{self, FrameHead, Peek};
 
-/// Format of the files that this aggd writes.
-pub(super) const FORMAT: u32 = 1;
+/// Format of the files that this aggd writes. It reads older ones too: a frame's layout is the same in all of them, but a
+/// program that knows only format 1 would leave out kinds of items that came later.
+pub(super) const FORMAT: u32 = 2;
 /// A file that has reached this length is not written further.
 pub(super) const FULL_FILE: u64 = 64 << 20;
 const MAGIC: &[u8; 8] = b"aggd-log";
@@ -46,13 +47,15 @@ pub(super) struct FileHead {
     pub(super) number: u64,
     /// The next new article gets at least this sequence number.
     pub(super) next_seq: u64,
-    /// Host and year of the published ids.
+    /// Host and year of the published ids; the host is empty if damage has taken it.
     pub(super) authority: (String, i32),
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct FileState {
     pub(super) head: FileHead,
+    /// [`FORMAT`] of whoever began it.
+    pub(super) format: u32,
     /// First frame.
     pub(super) begin: u64,
     /// Behind the last sound frame.
@@ -152,7 +155,7 @@ impl Log {
     }
 
     fn path(&self, number: u32) -> PathBuf {
-        self.dir.join(format!("{number:08}.alog"))
+        self.dir.join(file_name(number))
     }
 
     fn read_files(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<u32, FileState>> {
@@ -179,16 +182,6 @@ impl Log {
         let files = self.read_files();
         let (number, state) = files.last_key_value().expect("a log has at least one file");
         (*number, state.clone())
-    }
-
-    /// Number of the oldest file.
-    #[expect(dead_code, reason = "backups use it")]
-    pub(super) fn first(&self) -> u32 {
-        let files = self.read_files();
-        *files
-            .first_key_value()
-            .expect("a log has at least one file")
-            .0
     }
 
     /// Where the next frame will stand, unless a new file is begun first.
@@ -232,8 +225,16 @@ impl Log {
         }
         let begin = bytes.len() as u64;
         let end = begin;
-        self.write_files()
-            .insert(number, FileState { head, begin, end });
+        let format = FORMAT;
+        self.write_files().insert(
+            number,
+            FileState {
+                head,
+                format,
+                begin,
+                end,
+            },
+        );
         *self.spoilt() = false;
         Ok(())
     }
@@ -381,34 +382,30 @@ impl Log {
     fn scan_file(
         &self,
         number: u32,
-        mut at: u64,
+        at: u64,
         holes: &mut Vec<Hole>,
         each: &mut impl FnMut(Read<'_>) -> Result<bool, Error>,
     ) -> Result<bool, Error> {
         let path = self.path(number);
         let file = self.handle(number)?;
-        let mut window = Window::new(&file).map_err(io_error("reading", &path))?;
-        while at < window.length {
-            let seen = window.frame(at).map_err(io_error("reading", &path))?;
-            if let Some((head, bytes)) = seen {
-                let pos = Pos { file: number, at };
-                at += bytes.len() as u64;
-                if !each(Read { head, pos, bytes })? {
-                    return Ok(false);
-                }
-            } else {
-                let to = window
-                    .next_frame(at + 1)
-                    .map_err(io_error("reading", &path))?;
-                holes.push(Hole {
-                    file: number,
-                    from: at,
-                    to,
-                });
-                at = to;
-            }
-        }
-        Ok(true)
+        let window = Window::new(&file).map_err(io_error("reading", &path))?;
+        scan_window(window, number, at, holes, each).map_err(io_error("reading", &path))?
+    }
+
+    /// All files as they are now. What is written or cleaned away later does not change it.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, Error> {
+        // Files go under the other side of this lock, so all of them are still there.
+        let files = self.read_files();
+        let open = |(&number, state): (&u32, &FileState)| {
+            let path = self.path(number);
+            let file = File::open(&path).map_err(io_error("opening", &path))?;
+            Ok((number, (state.clone(), file)))
+        };
+        let files = files.iter().map(open).collect::<Result<_, Error>>()?;
+        Ok(Snapshot {
+            dir: self.dir.clone(),
+            files,
+        })
     }
 
     /// Looks at the heads of frames alone, without their contents: for finding a revision.
@@ -451,8 +448,9 @@ impl Log {
         file.read_exact_at(&mut bytes, 0)
             .map_err(io_error("reading", &path))?;
         match decode_head(&bytes) {
-            Ok((head, length)) => Ok(Some(FileState {
+            Ok((head, format, length)) => Ok(Some(FileState {
                 head,
+                format,
                 begin: length as u64,
                 end,
             })),
@@ -476,18 +474,93 @@ impl Log {
         tracing::warn!(file = %path.display(), "the head of this file is damaged; its frames are read all the same");
         let files = self.read_files();
         let before = files.last_key_value().map(|(_, state)| state.head.clone());
+        let format = files
+            .last_key_value()
+            .map_or(FORMAT, |(_, state)| state.format);
+        // The first commit was made in the year in which the store was; whoever opens it knows a host.
+        let unknown = || (String::new(), first.at.year_month().0);
         let head = FileHead {
             epoch: before.as_ref().map_or(1, |head| head.epoch),
             number: first.number.saturating_sub(u64::from(first.visible)),
             next_seq: before.as_ref().map_or(1, |head| head.next_seq),
-            authority: before.map_or_else(|| ("localhost".to_owned(), 1970), |head| head.authority),
+            authority: before.map_or_else(unknown, |head| head.authority),
         };
         Ok(Some(FileState {
             head,
+            format,
             begin: at,
             end,
         }))
     }
+}
+
+/// The log as it was at one moment, held open.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    dir: PathBuf,
+    /// In order; states say where each file ended then.
+    pub(super) files: BTreeMap<u32, (FileState, File)>,
+}
+
+impl Snapshot {
+    /// Where its last frame ends.
+    pub(super) fn end(&self) -> Pos {
+        let last = self.files.last_key_value();
+        last.map_or_else(Pos::default, |(&file, (state, _))| Pos {
+            file,
+            at: state.end,
+        })
+    }
+
+    /// Reads every sound frame, in order.
+    pub(super) fn scan(
+        &self,
+        mut each: impl FnMut(Read<'_>) -> Result<bool, Error>,
+    ) -> Result<Vec<Hole>, Error> {
+        let mut holes = Vec::new();
+        for (&number, (state, file)) in &self.files {
+            let window = Window::upto(file, state.end);
+            let on = scan_window(window, number, state.begin, &mut holes, &mut each)
+                .map_err(io_error("reading", &self.dir.join(file_name(number))))??;
+            if !on {
+                break;
+            }
+        }
+        Ok(holes)
+    }
+}
+
+/// Reads every sound frame of a stretch; false if `each` has had enough. The outer error is the disk's.
+fn scan_window(
+    mut window: Window<'_>,
+    number: u32,
+    mut at: u64,
+    holes: &mut Vec<Hole>,
+    each: &mut impl FnMut(Read<'_>) -> Result<bool, Error>,
+) -> Result<Result<bool, Error>, io::Error> {
+    while at < window.length {
+        if let Some((head, bytes)) = window.frame(at)? {
+            let pos = Pos { file: number, at };
+            at += bytes.len() as u64;
+            match each(Read { head, pos, bytes }) {
+                Ok(true) => {}
+                done => return Ok(done),
+            }
+        } else {
+            let to = window.next_frame(at + 1)?;
+            holes.push(Hole {
+                file: number,
+                from: at,
+                to,
+            });
+            at = to;
+        }
+    }
+    Ok(Ok(true))
+}
+
+fn file_name(number: u32) -> String {
+    format!("{number:08}.alog")
 }
 
 fn number_of(name: &str) -> Option<u32> {
@@ -511,8 +584,8 @@ fn encode_head(head: &FileHead) -> Vec<u8> {
     out.0
 }
 
-/// The head and its length; the error is the number of a newer format, if it is that.
-fn decode_head(bytes: &[u8]) -> Result<(FileHead, usize), Option<u32>> {
+/// The head, its format and its length; the error is the number of a newer format, if it is that.
+fn decode_head(bytes: &[u8]) -> Result<(FileHead, u32, usize), Option<u32>> {
     let mut input = In(bytes);
     let mut start = || {
         let magic = input.take(8)?;
@@ -520,9 +593,15 @@ fn decode_head(bytes: &[u8]) -> Result<(FileHead, usize), Option<u32>> {
         (magic == MAGIC).then_some(format)
     };
     let format = start().ok_or(None)?;
-    // A flipped bit in the number would be told as a newer format: those count up by one, so believe only small ones.
-    if format > FORMAT && format < 1000 {
-        return Err(Some(format));
+    if format > FORMAT {
+        // A flipped bit in the number is no newer format: with the right one the checksum fits.
+        let right = (1..=FORMAT).find_map(|right| {
+            let mut mended = bytes.to_vec();
+            mended[8..12].copy_from_slice(&right.to_le_bytes());
+            decode_head(&mended).ok()
+        });
+        // Formats count up by one, so believe only small ones.
+        return right.ok_or((format < 1000).then_some(format));
     }
     let mut rest = || {
         let inner = input.bytes()?;
@@ -541,7 +620,7 @@ fn decode_head(bytes: &[u8]) -> Result<(FileHead, usize), Option<u32>> {
                 i32::try_from(inner.signed()?).ok()?,
             ),
         };
-        Some((head, length + 4))
+        Some((head, format, length + 4))
     };
     rest().ok_or(None)
 }
@@ -562,6 +641,16 @@ impl<'a> Window<'a> {
             at: 0,
             bytes: Vec::new(),
         })
+    }
+
+    /// Up to a place in the file, as if it ended there.
+    fn upto(file: &'a File, length: u64) -> Self {
+        Self {
+            file,
+            length,
+            at: 0,
+            bytes: Vec::new(),
+        }
     }
 
     /// Makes `count` bytes from `at` available, or all up to the file's end.

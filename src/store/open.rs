@@ -12,11 +12,12 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
+use super::backup;
 use super::cache::Cache;
 use super::core::Core;
 use super::index::{Index, Table};
 use super::light::Light;
-use super::log::{FULL_FILE, FileHead, Hole, Log, Pos};
+use super::log::{FORMAT, FULL_FILE, FileHead, Hole, Log, Pos};
 use super::rebuild::{self, Replayed};
 use super::schedule::Schedule;
 use super::writer::{Message, Writer};
@@ -31,8 +32,20 @@ pub(super) struct Opened {
     pub(super) writer: JoinHandle<()>,
 }
 
-/// Opens the store of these options, or makes it if `create` says so.
-pub(super) fn open(options: &Options, create: bool) -> Result<Opened, Error> {
+/// What may be done to what is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// A store is made if there is none, and a damaged index is made anew.
+    Create,
+    /// A damaged index is made anew.
+    Mend,
+    /// A damaged index is an error.
+    AsItIs,
+}
+
+/// Opens the store of these options.
+pub(super) fn open(options: &Options, mode: Mode) -> Result<Opened, Error> {
+    let create = mode == Mode::Create;
     let log_dir = options.path.join("log");
     if create {
         fs::create_dir_all(&log_dir).map_err(io(&log_dir, "creating"))?;
@@ -51,8 +64,35 @@ pub(super) fn open(options: &Options, create: bool) -> Result<Opened, Error> {
             });
         }
     };
-    let (index, lost) = find_index(options, &log)?;
-    start(options, log, index, &lost, lock)
+    let (index, lost) = find_index(options, &log, mode)?;
+    let format = log.last().1.format;
+    let opened = start(options, log, index, &lost, lock)?;
+    if format < FORMAT {
+        migrate(&opened, format)?;
+    }
+    Ok(opened)
+}
+
+/// Takes an older store over. Its files are read as they are; from here on it has files that an older aggd refuses by
+/// name, instead of leaving out what it does not know. Whoever must go back finds a backup.
+fn migrate(opened: &Opened, format: u32) -> Result<(), Error> {
+    let path = opened
+        .core
+        .options
+        .path
+        .join(format!("before-format-{FORMAT}.ndjson.zst"));
+    tracing::info!(from = format, to = FORMAT, backup = %path.display(), "the store has an older format: it is taken over, after a backup");
+    let (reply, done) = mpsc::channel();
+    let to = path.clone();
+    let work = move |writer: &mut Writer| {
+        let migrated = backup::to_file(writer, &to).and_then(|()| {
+            writer.make_room()?;
+            writer.begin_file()
+        });
+        let _ = reply.send(migrated);
+    };
+    let _ = opened.queue.send(Message::Run(Box::new(work)));
+    done.recv().unwrap_or(Err(Error::Closed))
 }
 
 fn first_head(options: &Options, dir: &Path) -> FileHead {
@@ -116,7 +156,7 @@ struct Loss {
     certain: bool,
 }
 
-fn find_index(options: &Options, log: &Log) -> Result<(Index, Loss), Error> {
+fn find_index(options: &Options, log: &Log, mode: Mode) -> Result<(Index, Loss), Error> {
     let mut loss = Loss::default();
     let mut any = false;
     for dir in rebuild::generations(options) {
@@ -126,6 +166,11 @@ fn find_index(options: &Options, log: &Log) -> Result<(Index, Loss), Error> {
                 forget_others(options, &dir);
                 return Ok((index, loss));
             }
+            Err(reason) if mode == Mode::AsItIs => {
+                return Err(Error::Damaged {
+                    what: format!("the index {}: {reason}", dir.display()),
+                });
+            }
             Err(reason) => {
                 tracing::warn!(index = %dir.display(), reason, "the index cannot be used and is set aside");
                 rebuild::set_aside(&dir);
@@ -133,6 +178,11 @@ fn find_index(options: &Options, log: &Log) -> Result<(Index, Loss), Error> {
         }
     }
     let fresh = log.end() == log.beginning();
+    if !fresh && mode == Mode::AsItIs {
+        return Err(Error::Damaged {
+            what: format!("{} has no index", options.path.display()),
+        });
+    }
     if !fresh {
         let why = if any { "damaged" } else { "missing" };
         tracing::warn!(
@@ -246,7 +296,10 @@ fn start(
         true
     })?;
     next_seq = next_seq.max(index.read().figures.last_seq + 1);
-    let authority = state.head.authority;
+    let mut authority = state.head.authority;
+    if authority.0.is_empty() {
+        authority.0.clone_from(&options.host);
+    }
     if loss.certain {
         newest.epoch += 1;
         let head = FileHead {

@@ -177,16 +177,19 @@ impl Writer {
     }
 
     /// Makes the index anew from the log while the old one, if it still can, goes on answering.
+    pub(super) fn make_anew(&mut self) -> Result<(), Error> {
+        let (table, _) = rebuild::anew(&self.core.log, &self.core.options)?;
+        let old = self.core.index.replace(table);
+        let dir = old.dir().to_owned();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+        rebuild::set_aside(&dir);
+        self.broken = false;
+        Ok(())
+    }
+
     fn mend(&mut self) {
-        match rebuild::anew(&self.core.log, &self.core.options) {
-            Ok((table, _)) => {
-                let old = self.core.index.replace(table);
-                let dir = old.dir().to_owned();
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
-                rebuild::set_aside(&dir);
-                self.broken = false;
-            }
-            Err(error) => tracing::error!(%error, "the index could not be made anew"),
+        if let Err(error) = self.make_anew() {
+            tracing::error!(%error, "the index could not be made anew");
         }
     }
 

@@ -12,11 +12,13 @@
 
 mod add_feed;
 mod all_at_once;
+mod backup;
 mod commands;
 mod control;
 mod dedup;
 mod farm;
 mod fetch;
+mod furnished;
 mod hostile;
 mod main_job;
 mod origin;
@@ -30,6 +32,8 @@ mod samples;
 mod serve;
 mod service;
 mod store_contract;
+mod store_open;
+mod store_props;
 mod tidy;
 mod town;
 mod visits;

@@ -1,0 +1,434 @@
+//! How the store does at 60,000 and at a million articles:
+//! `cargo bench --bench store -- [--articles N]... [--dir DIR] [--no-sqlite]`.
+//!
+//! Each phase runs in a process of its own, so that its memory is its own: loading in batches of twenty, the newest
+//! fifty of a tag while writing goes on, opening again, making the index from the log, and retention: 30 % away, then
+//! ten times 10 % in and 10 % out. Beside it the same articles in `SQLite` (WAL, durable), loaded in the same run. Figures
+//! that have a limit are followed by it. CPU seconds are the process's own; making the articles is measured alone and
+//! taken off.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a bench prints its table, and stops where it cannot go on"
+)]
+
+mod sample;
+mod sqlite;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use aggd::model::label::{Scope, Selection};
+use aggd::model::source::SourceState;
+use aggd::store::{self, Batch, Change, Keep, Options, Page, Store};
+
+use sample::{SOURCES, Samples, seen, source, tag_key};
+
+/// Articles of one commit.
+const AT_ONCE: u64 = 20;
+/// `[store] cache`.
+const CACHE: u64 = 64 << 20;
+/// Looks at a list that are timed.
+const LOOKS: usize = 2000;
+
+/// Figures by name.
+type Figures = BTreeMap<String, f64>;
+
+fn main() {
+    let mut sizes = Vec::new();
+    let (mut dir, mut beside, mut phase) = (std::env::temp_dir(), true, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--articles" => sizes.push(arguments.next().unwrap().parse().unwrap()),
+            "--dir" => dir = arguments.next().unwrap().into(),
+            "--no-sqlite" => beside = false,
+            "--phase" => phase = arguments.next(),
+            // What cargo passes.
+            "--bench" => {}
+            other => panic!("`{other}` is no option of this bench"),
+        }
+    }
+    if let Some(phase) = phase {
+        let figures = run_phase(&phase, &dir, sizes[0]);
+        println!("{}", serde_json::to_string(&figures).unwrap());
+        return;
+    }
+    if sizes.is_empty() {
+        sizes = vec![60_000];
+    }
+    for size in sizes {
+        report(&dir, size, beside);
+    }
+}
+
+/// Runs each phase in a process of its own and prints what came of it.
+fn report(dir: &Path, n: u64, beside: bool) {
+    let home = tempfile::tempdir_in(dir).unwrap();
+    let phase = |name: &str| -> Figures {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--phase", name, "--articles", &n.to_string(), "--dir"])
+            .arg(home.path())
+            .stderr(std::process::Stdio::inherit())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let last = text.lines().last();
+        let last = last.unwrap_or_else(|| panic!("phase {name}: {}", output.status));
+        serde_json::from_str(last).unwrap()
+    };
+    println!("\n{n} articles, batches of {AT_ONCE}, 6 tags and 3 sightings each");
+    let making = phase("make")["cpu"];
+    let load = phase("load");
+    let ours = (load["cpu"] - making).max(0.0);
+    line("articles a second", load["rate"], "", None);
+    line("CPU an article", ours, "us", None);
+    let sqlite = beside.then(|| phase("sqlite"));
+    if let Some(sqlite) = &sqlite {
+        let theirs = (sqlite["cpu"] - making).max(0.0);
+        line("  SQLite: articles a second", sqlite["rate"], "", None);
+        line("  SQLite: CPU an article", theirs, "us", None);
+        line("CPU, times SQLite's", ours / theirs, "", Some(1.5));
+    }
+    let allowed = 60.0 + mb(CACHE as f64) + n as f64 * 0.6 / 1024.0;
+    line(
+        "memory after loading",
+        mb(load["rss"]),
+        "MiB",
+        Some(allowed),
+    );
+    line(
+        "compressed bodies and metadata",
+        mb(load["live"]),
+        "MiB",
+        None,
+    );
+    line("log", mb(load["log"]), "MiB", None);
+    line("index", mb(load["index"]), "MiB", None);
+    line("items in the index", load["items"], "", None);
+    let ratio = (load["log"] + load["index"]) / load["live"];
+    line("disk, times what lives", ratio, "", Some(2.0));
+    line("newest 50 while writing, p50", load["p50"], "ms", None);
+    line("newest 50 while writing, p99", load["p99"], "ms", Some(2.0));
+    if let Some(sqlite) = &sqlite {
+        line("  SQLite: p50", sqlite["p50"], "ms", None);
+        line("  SQLite: p99", sqlite["p99"], "ms", None);
+        line("  SQLite: disk", mb(sqlite["disk"]), "MiB", None);
+        line("  SQLite: memory", mb(sqlite["rss"]), "MiB", None);
+    }
+    let open = phase("open");
+    line("open, an article", open["each"], "us", Some(10.0));
+    line("newest 50 at rest, p99", open["p99"], "ms", Some(2.0));
+    line(
+        "memory after opening",
+        mb(open["rss"]),
+        "MiB",
+        Some(allowed),
+    );
+    let rebuild = phase("rebuild");
+    line("rebuild, an article", rebuild["each"], "us", Some(200.0));
+    let churn = phase("churn");
+    line("dropped", churn["dropped"], "", None);
+    line("CPU of dropping one", churn["each"], "us", None);
+    line("disk after 30 % went, times", churn["after"], "", None);
+    line("disk after the churn, times", churn["ratio"], "", Some(2.5));
+    line(
+        "memory after the churn",
+        mb(churn["rss"]),
+        "MiB",
+        Some(allowed),
+    );
+    line(
+        "newest 50 during the churn, p99",
+        churn["p99"],
+        "ms",
+        Some(2.0),
+    );
+}
+
+fn line(name: &str, value: f64, unit: &str, limit: Option<f64>) {
+    let digits = usize::from(value < 1000.0) * 2;
+    let verdict = limit.map_or(String::new(), |limit| {
+        let word = if value <= limit { "ok" } else { "MISSED" };
+        format!("  (<= {limit:.1}: {word})")
+    });
+    println!("{name:34} {value:>12.digits$} {unit}{verdict}");
+}
+
+fn mb(bytes: f64) -> f64 {
+    bytes / f64::from(1 << 20)
+}
+
+fn run_phase(phase: &str, dir: &Path, n: u64) -> Figures {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    match phase {
+        "make" => make(n),
+        "load" => runtime.block_on(load(dir, n)),
+        "sqlite" => load_sqlite(dir, n),
+        "open" => runtime.block_on(open(dir, n)),
+        "rebuild" => {
+            std::fs::remove_dir_all(dir.join("store/index")).unwrap();
+            runtime.block_on(open(dir, n))
+        }
+        "churn" => runtime.block_on(churn(dir, n)),
+        other => panic!("no phase `{other}`"),
+    }
+}
+
+/// CPU seconds of this process so far.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').collect();
+    let ticks: u64 = fields[12].parse::<u64>().unwrap() + fields[13].parse::<u64>().unwrap();
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
+fn rss() -> f64 {
+    aggd::metrics::resident().unwrap() as f64
+}
+
+fn make(n: u64) -> Figures {
+    let samples = Samples::new();
+    let (begin, most) = (cpu(), n.min(40_000));
+    for number in 0..most {
+        std::hint::black_box(samples.article(number));
+    }
+    figures([("cpu", (cpu() - begin) * 1e6 / most as f64)])
+}
+
+fn figures<const N: usize>(all: [(&str, f64); N]) -> Figures {
+    all.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn options(dir: &Path) -> Options {
+    Options {
+        path: dir.join("store"),
+        cache: CACHE,
+        keep: Keep {
+            // Retention is told what to drop by the time it is called with.
+            age: Duration::from_hours(1),
+            min_per_feed: 0,
+            max_per_feed: u32::MAX,
+        },
+        ..Options::default()
+    }
+}
+
+async fn opened(dir: &Path, create: bool) -> Arc<dyn Store> {
+    let store = store::open(options(dir), create).await.unwrap();
+    let all = (0..SOURCES).map(|n| (source(n), seen(0))).collect();
+    store.adopt(all).await.unwrap();
+    store
+}
+
+async fn commit(store: &Arc<dyn Store>, samples: &Samples, first: u64) {
+    let changes: Vec<Change> = (first..first + AT_ONCE)
+        .map(|n| {
+            let (article, keys) = samples.article(n);
+            Change::New {
+                article: Box::new(article),
+                keys,
+            }
+        })
+        .collect();
+    let at = source(first / AT_ONCE);
+    let due = store.lease(&at).await.unwrap().unwrap();
+    let batch = Batch {
+        visit: Some((at, SourceState::default(), due.lease)),
+        durable: true,
+        changes,
+        ..Batch::default()
+    };
+    store.commit(batch, seen(first)).await.unwrap();
+}
+
+/// Looks at the newest 50 of tags, frequent and rare, until told to stop; sorted times in milliseconds.
+async fn look(store: Arc<dyn Store>, stop: Arc<AtomicBool>, most: usize) -> Vec<f64> {
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut times = Vec::new();
+    while times.len() < most && !stop.load(Ordering::Relaxed) {
+        let rank = (random.f64().powi(4) * 2000.0) as usize;
+        let selection = Selection::of(Scope::Tag(tag_key(rank)));
+        let begin = Instant::now();
+        let listing = store.select(&selection, Page::First { most: 50 }).await;
+        times.push(begin.elapsed().as_secs_f64() * 1e3);
+        assert!(listing.unwrap().known);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn percentile(times: &[f64], share: f64) -> f64 {
+    let at = ((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1));
+    times.get(at).copied().unwrap_or(f64::NAN)
+}
+
+async fn load(dir: &Path, n: u64) -> Figures {
+    let samples = Samples::new();
+    let store = opened(dir, true).await;
+    let (cpu_begin, begin) = (cpu(), Instant::now());
+    for first in (0..n).step_by(AT_ONCE as usize) {
+        commit(&store, &samples, first).await;
+    }
+    let (took, used) = (begin.elapsed().as_secs_f64(), cpu() - cpu_begin);
+    let memory = rss();
+    let stats = store.stats().await.unwrap();
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let looking = tokio::task::spawn(look(Arc::clone(&store), Arc::clone(&stop), LOOKS));
+    let mut first = n.next_multiple_of(AT_ONCE);
+    let end = first + (n / 20).clamp(4000, 20_000);
+    while !looking.is_finished() && first < end {
+        commit(&store, &samples, first).await;
+        first += AT_ONCE;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let times = looking.await.unwrap();
+    store.close().await.unwrap();
+    figures([
+        ("rate", n as f64 / took),
+        ("cpu", used * 1e6 / n as f64),
+        ("rss", memory),
+        ("live", stats.live_bytes as f64),
+        ("log", stats.log_bytes as f64),
+        ("index", stats.index_bytes as f64),
+        ("items", stats.index_items as f64),
+        ("p50", percentile(&times, 0.5)),
+        ("p99", percentile(&times, 0.99)),
+    ])
+}
+
+fn load_sqlite(dir: &Path, n: u64) -> Figures {
+    let samples = Samples::new();
+    let path = dir.join("articles.sqlite");
+    let mut sqlite = sqlite::Sqlite::open(&path);
+    let (cpu_begin, begin) = (cpu(), Instant::now());
+    let commit = |sqlite: &mut sqlite::Sqlite, first: u64| {
+        let some: Vec<_> = (first..first + AT_ONCE)
+            .map(|n| samples.article(n))
+            .collect();
+        sqlite.commit(first, &some);
+    };
+    for first in (0..n).step_by(AT_ONCE as usize) {
+        commit(&mut sqlite, first);
+    }
+    let (took, used) = (begin.elapsed().as_secs_f64(), cpu() - cpu_begin);
+    let memory = rss();
+    let disk: u64 = ["", "-wal"]
+        .iter()
+        .filter_map(|end| {
+            let name = format!("articles.sqlite{end}");
+            Some(std::fs::metadata(dir.join(name)).ok()?.len())
+        })
+        .sum();
+    let stop = Arc::new(AtomicBool::new(false));
+    let looking = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            let reader = sqlite::Sqlite::reader(&path);
+            let mut random = fastrand::Rng::with_seed(5);
+            let mut times = Vec::new();
+            while times.len() < LOOKS && !stop.load(Ordering::Relaxed) {
+                let rank = (random.f64().powi(4) * 2000.0) as usize;
+                let begin = Instant::now();
+                std::hint::black_box(sqlite::newest(&reader, &tag_key(rank)));
+                times.push(begin.elapsed().as_secs_f64() * 1e3);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            times.sort_by(f64::total_cmp);
+            times
+        }
+    });
+    let mut first = n.next_multiple_of(AT_ONCE);
+    let end = first + (n / 20).clamp(4000, 20_000);
+    while !looking.is_finished() && first < end {
+        commit(&mut sqlite, first);
+        first += AT_ONCE;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let times = looking.join().unwrap();
+    figures([
+        ("rate", n as f64 / took),
+        ("cpu", used * 1e6 / n as f64),
+        ("rss", memory),
+        ("disk", disk as f64),
+        ("p50", percentile(&times, 0.5)),
+        ("p99", percentile(&times, 0.99)),
+    ])
+}
+
+async fn open(dir: &Path, n: u64) -> Figures {
+    let begin = Instant::now();
+    let store = opened(dir, false).await;
+    let took = begin.elapsed().as_secs_f64();
+    let memory = rss();
+    let articles = store.stats().await.unwrap().articles;
+    assert!(articles >= n, "{articles} of {n} are there");
+    let never = Arc::new(AtomicBool::new(false));
+    let times = look(Arc::clone(&store), never, LOOKS / 4).await;
+    store.close().await.unwrap();
+    figures([
+        ("each", took * 1e6 / articles as f64),
+        ("rss", memory),
+        ("p99", percentile(&times, 0.99)),
+    ])
+}
+
+/// Disk over what lives.
+async fn ratio(store: &Arc<dyn Store>) -> f64 {
+    let stats = store.stats().await.unwrap();
+    (stats.log_bytes + stats.index_bytes) as f64 / stats.live_bytes as f64
+}
+
+async fn churn(dir: &Path, n: u64) -> Figures {
+    let samples = Samples::new();
+    let store = opened(dir, false).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let looking = tokio::task::spawn(look(Arc::clone(&store), Arc::clone(&stop), usize::MAX));
+    // An article goes when it is older than an hour, so `oldest` is the first that stays.
+    let drop_before = async |oldest: u64| {
+        let now = seen(oldest) + Duration::from_hours(1);
+        store.forget(now).await.unwrap()
+    };
+    let (mut oldest, mut next) = (n * 3 / 10, (n + n / 5).next_multiple_of(AT_ONCE) + 100_000);
+    // Numbers between are those of the looks while writing; new articles begin behind them.
+    let cpu_begin = cpu();
+    let mut dropped = drop_before(oldest).await;
+    let each = (cpu() - cpu_begin) * 1e6 / dropped as f64;
+    let after = ratio(&store).await;
+    let tenth = (n - oldest) / 10;
+    for _ in 0..10 {
+        for first in (next..next + tenth).step_by(AT_ONCE as usize) {
+            commit(&store, &samples, first).await;
+        }
+        next = (next + tenth).next_multiple_of(AT_ONCE);
+        oldest += tenth;
+        dropped += drop_before(oldest.min(n)).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let times = looking.await.unwrap();
+    let disk = ratio(&store).await;
+    let memory = rss();
+    store.close().await.unwrap();
+    figures([
+        ("dropped", dropped as f64),
+        ("each", each),
+        ("after", after),
+        ("ratio", disk),
+        ("rss", memory),
+        ("p99", percentile(&times, 0.99)),
+    ])
+}
