@@ -12,6 +12,7 @@ mod later;
 mod nearest;
 mod problem;
 mod read;
+mod rules;
 mod schema;
 mod secret;
 mod source;
@@ -27,6 +28,7 @@ pub use json_schema::json_schema;
 pub use nearest::hint;
 pub use problem::{Errors, Place, Problem};
 pub use read::read;
+pub use rules::{Expected, Sample, Trial};
 pub use secret::{Secrets, Surroundings};
 pub use source::{default_id, without_user_info};
 
@@ -115,6 +117,14 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Where each of `sources` stands.
     pub places: Vec<Place>,
+    /// `[[rule]]`, `[[feed.rule]]`, and what `[[output]]` asks of an article.
+    pub rules: Arc<label::rules::Rules>,
+    /// How each `[[output]]` is published.
+    pub outputs: Vec<publish::Output>,
+    /// Where each of `outputs` stands.
+    pub output_places: Vec<Place>,
+    /// `[[test]]`.
+    pub trials: Vec<Trial>,
     /// The files, the first one first.
     pub files: Vec<PathBuf>,
     /// What is odd but no mistake.

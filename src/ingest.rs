@@ -3,6 +3,8 @@
 //! [`read`] is pure and may take a while (the blocking pool is its place); [`commit`] decides against what the store
 //! knows, and decides again when another commit came first.
 
+pub mod relabel;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -33,6 +35,8 @@ pub struct Options {
     pub dedup: dedup::Options,
     /// Step 5.
     pub label: label::Options,
+    /// Step 5, and the rules of each source before step 3.
+    pub rules: Arc<label::rules::Rules>,
 }
 
 /// What a document tells the schedule.
@@ -108,7 +112,7 @@ pub fn read(
     let parse::Parsed { mut feed, warnings } = parse::parse(document, &options.parse)?;
     let url = document.url.as_deref().unwrap_or(&source.url);
     let about = enrich::about(&feed, source, url);
-    let entries = std::mem::take(&mut feed.entries);
+    let mut entries = std::mem::take(&mut feed.entries);
     let hints = hints(
         &feed,
         entries
@@ -116,9 +120,19 @@ pub fn read(
             .filter_map(|entry| entry.published.or(entry.updated)),
         now,
     );
+    let mut verdicts = Vec::with_capacity(entries.len());
+    entries.retain_mut(|entry| {
+        let verdict = label::rules::entry(entry, source, now, &options.rules, &options.label);
+        let kept = !verdict.dropped;
+        if kept {
+            verdicts.push(verdict);
+        }
+        kept
+    });
     let mut candidates = enrich::candidates(entries, source, &about, now);
-    for candidate in &mut candidates {
+    for (candidate, verdict) in candidates.iter_mut().zip(&verdicts) {
         candidate.sighting.labels = label::of_copy(candidate, source, &options.label);
+        verdict.mark(&mut candidate.sighting, &options.label);
     }
     let listed = candidates
         .iter()
@@ -323,15 +337,24 @@ impl<'a> Desk<'a> {
         let mut works: Vec<Work> = self.works.into_values().collect();
         // Documents list the newest first; the store numbers in the order of arrival.
         works.sort_by_key(|work| std::cmp::Reverse(work.place));
-        for work in works {
+        for mut work in works {
+            label::story(&mut work.article, &self.options.label);
+            let ruled =
+                label::rules::story(&mut work.article, &self.options.rules, &self.options.label);
+            if ruled.text_changed {
+                work.effect = Effect::Text;
+            }
+            // A story that is kept already is not taken away by an edit: `aggd retag` does that, when asked.
+            if ruled.dropped && work.relies_on.is_none() {
+                tally.new = tally.new.saturating_sub(1);
+                continue;
+            }
             batch.claims.extend(&work.keys);
             batch.expects.extend(
                 work.relies_on
                     .map(|version| (work.article.head.id, version)),
             );
-            batch
-                .changes
-                .push(work.into_change(self.source, &self.options.label));
+            batch.changes.push(work.into_change(self.source));
         }
         tally
     }
@@ -398,8 +421,7 @@ impl Work {
         }
     }
 
-    fn into_change(mut self, source: &Source, options: &label::Options) -> Change {
-        label::story(&mut self.article, options);
+    fn into_change(mut self, source: &Source) -> Change {
         let keys = self.keys;
         let Some(version) = self.relies_on else {
             return Change::New {

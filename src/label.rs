@@ -1,7 +1,9 @@
 //! Step 5. Says where a story belongs: its tags, each with its reason, its category and its outputs; touches nothing.
 //!
-//! A copy brings its tags along ([`of_copy`]); the story has those of all its copies ([`story`]).
+//! A copy brings its tags along ([`of_copy`]); the story has those of all its copies ([`story`]), and then what the
+//! administrator's [`rules`] make of it.
 
+pub mod rules;
 mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};

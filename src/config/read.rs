@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -9,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::check::{Check, Leaf, Leaves};
 use super::problem::{Errors, Lines, Place, Problem};
+use super::rules::{Page, Trial};
 use super::secret::Surroundings;
 use super::source::{self, Context};
 use super::{Config, Control, File, Language, Log, LogFormat, typed};
@@ -17,6 +19,7 @@ use crate::fetch::HostLimits;
 use crate::label::{Auto, Category, Publisher};
 use crate::model::source::{Every, Source, SourceId};
 use crate::publish::Extent;
+use crate::rule::Rule;
 use crate::serve::Listen;
 use crate::{dedup, fetch, label, poll, publish, serve, store, text};
 
@@ -115,6 +118,14 @@ fn with_syntax(check: Check<'_>, syntax: &[toml::de::Error], lines: &Lines<'_>) 
     problems
 }
 
+/// What stands beside the rules.
+#[derive(Default)]
+struct Ruled {
+    outputs: Vec<publish::Output>,
+    places: Vec<Place>,
+    trials: Vec<Trial>,
+}
+
 struct Reading<'s> {
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
@@ -183,7 +194,9 @@ impl Reading<'_> {
         let store = self.store(&settings, lines, &base, &site);
         let control = self.control(&settings, &base, &store);
         let label = self.label(&settings, lines);
-        let (sources, places) = self.sources(files, lines, all, poll.every);
+        let mut rules = label::rules::Rules::default();
+        let (sources, places) = self.sources(files, lines, all, poll.every, &mut rules);
+        let ruled = self.ruled(files, lines, all, &mut rules);
         let origins = settings
             .leaves
             .iter()
@@ -211,6 +224,10 @@ impl Reading<'_> {
             log: self.log(&settings, lines),
             sources,
             places,
+            rules: Arc::new(rules),
+            outputs: ruled.outputs,
+            output_places: ruled.places,
+            trials: ruled.trials,
             files: files.iter().map(|file| file.path.clone()).collect(),
             warnings: Vec::new(),
             origins,
@@ -562,6 +579,7 @@ impl Reading<'_> {
         lines: &[Lines<'_>],
         all: &[Leaves<'_>],
         every: Every,
+        rules: &mut label::rules::Rules,
     ) -> (Vec<Source>, Vec<Place>) {
         let mut sources: Vec<Source> = Vec::new();
         let mut places: Vec<Place> = Vec::new();
@@ -605,6 +623,21 @@ impl Reading<'_> {
                         ),
                     );
                 }
+                let own = table.get("rule").and_then(|list| list.get_ref().as_array());
+                let mut page = Page {
+                    text: &files[file].text,
+                    lines: &lines[file],
+                    errors: &mut errors,
+                    warnings: &mut warnings,
+                };
+                let own: Vec<Rule> = own
+                    .into_iter()
+                    .flat_map(|list| list.iter())
+                    .filter_map(|one| page.rule(one.get_ref().as_table()?, one.span().start))
+                    .collect();
+                if !own.is_empty() {
+                    rules.feeds.insert(source.id.clone(), own);
+                }
                 taken.insert(source.id.clone(), sources.len());
                 urls.insert(source.url.clone(), sources.len());
                 places.push(lines[file].place(*at));
@@ -614,6 +647,54 @@ impl Reading<'_> {
             self.warnings.extend(warnings.into_problems());
         }
         (sources, places)
+    }
+
+    /// Rules, outputs and tests, in the order of the files.
+    fn ruled(
+        &mut self,
+        files: &[File],
+        lines: &[Lines<'_>],
+        all: &[Leaves<'_>],
+        rules: &mut label::rules::Rules,
+    ) -> Ruled {
+        let mut ruled = Ruled::default();
+        for (file, leaves) in all.iter().enumerate() {
+            let mut errors = Check::new(&lines[file]);
+            let mut warnings = Check::new(&lines[file]);
+            let base = directory(&files[file].path);
+            let mut page = Page {
+                text: &files[file].text,
+                lines: &lines[file],
+                errors: &mut errors,
+                warnings: &mut warnings,
+            };
+            for (table, at) in &leaves.rules {
+                rules.story.extend(page.rule(table, *at));
+            }
+            for (table, at) in &leaves.outputs {
+                let read = page.output(table, *at, &base, self.surroundings);
+                let Some((membership, output)) = read else {
+                    continue;
+                };
+                let same = |other: &publish::Output| other.id == output.id;
+                if let Some(other) = ruled.outputs.iter().position(same) {
+                    page.errors.note(
+                        *at,
+                        format!("the id `{}` is taken by {}", output.id, ruled.places[other]),
+                    );
+                    continue;
+                }
+                rules.outputs.push(membership);
+                ruled.outputs.push(output);
+                ruled.places.push(lines[file].place(*at));
+            }
+            for (table, at) in &leaves.tests {
+                ruled.trials.extend(page.trial(table, *at));
+            }
+            self.errors.extend(errors.into_problems());
+            self.warnings.extend(warnings.into_problems());
+        }
+        ruled
     }
 }
 

@@ -130,9 +130,9 @@ impl Expression {
     /// # Errors
     /// In words, if it cannot be said: an index that does not exist, a division by zero, a text that is no number.
     pub fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
-        self.ask(facts).map_err(|error| words(&error))?.ok_or_else(|| {
-            "it is neither true nor false".to_owned()
-        })
+        self.ask(facts)
+            .map_err(|error| words(&error))?
+            .ok_or_else(|| "it is neither true nor false".to_owned())
     }
 
     /// `None`: it gave something else than a truth.
@@ -143,10 +143,13 @@ impl Expression {
             let declared = match *name {
                 "matches" => {
                     let patterns = Arc::clone(&self.0.patterns);
-                    context.add_function(name, move |This(text): This<Arc<String>>, re: Arc<String>| {
-                        let pattern = patterns.get(re.as_str());
-                        pattern.is_some_and(|pattern| pattern.is_match(&text))
-                    })
+                    context.add_function(
+                        name,
+                        move |This(text): This<Arc<String>>, re: Arc<String>| {
+                            let pattern = patterns.get(re.as_str());
+                            pattern.is_some_and(|pattern| pattern.is_match(&text))
+                        },
+                    )
                 }
                 "key" => {
                     let memo = Arc::clone(&facts.body.memo);
@@ -321,7 +324,10 @@ impl Reading<'_> {
     fn wrong(&self, node: u64, text: impl Into<String>) -> Mistake {
         // The library counts characters.
         let (start, _) = self.info.offset_for(node).unwrap_or((0, 0));
-        let before = self.source.chars().take(usize::try_from(start).unwrap_or(0));
+        let before = self
+            .source
+            .chars()
+            .take(usize::try_from(start).unwrap_or(0));
         Mistake {
             at: before.map(char::len_utf8).sum(),
             text: text.into(),
@@ -382,9 +388,7 @@ impl Reading<'_> {
                     .iter()
                     .find(|(known, ..)| *known == name)
                     .map(|(_, least, most)| (*least..=*most).contains(&arguments)),
-                None => GLOBALS
-                    .contains(&name.as_str())
-                    .then_some(arguments == 1),
+                None => GLOBALS.contains(&name.as_str()).then_some(arguments == 1),
             };
             match known {
                 Some(true) => {}
@@ -448,6 +452,9 @@ fn unknown(name: &str, on_value: bool) -> String {
     } else if MEMBERS.iter().any(|(known, ..)| *known == name) {
         format!("`{name}` is called on a value: title.{name}(…)")
     } else {
-        format!("there is no function `{name}`; there are {}", there.join(", "))
+        format!(
+            "there is no function `{name}`; there are {}",
+            there.join(", ")
+        )
     }
 }

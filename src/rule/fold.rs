@@ -26,9 +26,8 @@ pub(super) fn mentions(text: &str, word: &str) -> bool {
     while let Some(at) = text[from..].find(word).map(|at| from + at) {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
-        let apart = |edge: char, next: Option<char>| {
-            !(is_spaced(edge) && next.is_some_and(is_spaced))
-        };
+        let apart =
+            |edge: char, next: Option<char>| !(is_spaced(edge) && next.is_some_and(is_spaced));
         if apart(first, before) && apart(last, after) {
             return true;
         }

@@ -23,7 +23,9 @@ enum Part {
 }
 
 /// What a template may name.
-const NAMES: [&str; 7] = ["title", "url", "author", "category", "feed", "lang", "score"];
+const NAMES: [&str; 7] = [
+    "title", "url", "author", "category", "feed", "lang", "score",
+];
 
 impl Template {
     /// Reads a template.
@@ -40,7 +42,9 @@ impl Template {
                 '{' | '}' if doubled.is_some() => text.push(c),
                 '{' => {
                     let name: String = std::iter::from_fn(|| {
-                        chars.next_if(|(_, c)| *c != '}' && *c != '{').map(|(_, c)| c)
+                        chars
+                            .next_if(|(_, c)| *c != '}' && *c != '{')
+                            .map(|(_, c)| c)
                     })
                     .collect();
                     let closed = chars.next().is_some_and(|(_, c)| c == '}');
@@ -64,7 +68,10 @@ impl Template {
                     }
                 }
                 '}' => {
-                    return Err((at, "a `}` without a `{`; a brace itself is written twice".into()));
+                    return Err((
+                        at,
+                        "a `}` without a `{`; a brace itself is written twice".into(),
+                    ));
                 }
                 _ => text.push(c),
             }

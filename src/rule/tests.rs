@@ -53,7 +53,10 @@ fn ask(source: &str, entry: &Entry) -> Result<bool, String> {
 
 #[test]
 fn expressions_see_the_article() {
-    let entry = entry("Rust 1.95 Release: 新冠疫情 in C++", "One two, three 疫情。");
+    let entry = entry(
+        "Rust 1.95 Release: 新冠疫情 in C++",
+        "One two, three 疫情。",
+    );
     for source in [
         r#"title.matches("(?i)\\b(release|changelog)\\b") && category == "tech""#,
         r#""rust" in tags && "Rust" in tags && "新聞" in tags && !("ads" in tags)"#,

@@ -25,6 +25,7 @@ mod poll;
 mod program;
 mod publish;
 mod reload;
+mod rules;
 mod samples;
 mod serve;
 mod store_contract;
