@@ -9,6 +9,7 @@ use super::Parts;
 use crate::config::Config;
 use crate::ingest::relabel::{self, Ask, Progress};
 use crate::ops;
+use crate::rule::Rule;
 use crate::store;
 
 /// Under this name the store remembers by what its stories are labelled.
@@ -25,6 +26,9 @@ impl Parts {
         let underway = self.relabel.borrow().running;
         if underway || noted.as_deref() != Some(&wanted[..]) {
             let of = self.store.stats().await?.articles;
+            if of == 0 && !underway {
+                return self.store.set_note(LABELLED_BY, &wanted).await;
+            }
             self.relabel.send_replace(Progress {
                 running: true,
                 of,
@@ -102,14 +106,12 @@ fn fingerprint(config: &Config) -> [u8; 8] {
         .iter()
         .map(|source| (&source.id, &source.tags))
         .collect();
-    let described = format!(
-        "{:?}",
-        (
-            &config.label,
-            &config.rules.story,
-            &config.rules.outputs,
-            tags
-        )
-    );
+    // Without a name of its own a rule is called after its line, which says nothing.
+    let rules = config.rules.story.iter().map(|rule| Rule {
+        name: String::new(),
+        ..rule.clone()
+    });
+    let rules: Vec<Rule> = rules.collect();
+    let described = format!("{:?}", (&config.label, rules, &config.rules.outputs, tags));
     xxhash_rust::xxh3::xxh3_64(described.as_bytes()).to_be_bytes()
 }

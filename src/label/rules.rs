@@ -356,16 +356,23 @@ fn plain(entry: &Entry) -> String {
 
 /// Brings the tags of a copy in line with the settings of today: those of its source and its category as they are now,
 /// the others spelt and sorted out anew. What the source's rules said of it stays.
-pub fn remark(copy: &mut Sighting, source: Option<&Source>, options: &Options) {
+pub fn remark(copy: &mut Sighting, source: Option<&Source>, rules: &Rules, options: &Options) {
     let before = std::mem::take(&mut copy.labels);
     let shelf = copy.category.as_deref().map(text::key);
     let shelf = shelf.and_then(|key| options.categories.get(&key));
     if let Some(source) = source {
-        for name in &source.tags {
-            add(&mut copy.labels, tag(name, Origin::Source, options));
-        }
-        for name in shelf.iter().flat_map(|shelf| &shelf.tags) {
-            add(&mut copy.labels, tag(name, Origin::Category, options));
+        let own = rules.feeds.get(&source.id).into_iter().flatten();
+        let untagged: Vec<String> = own
+            .flat_map(|rule| &rule.untag)
+            .map(|name| text::key(name))
+            .collect();
+        let ours = source.tags.iter().map(|name| (name, Origin::Source));
+        let shelf = shelf.iter().flat_map(|shelf| &shelf.tags);
+        for (name, origin) in ours.chain(shelf.map(|name| (name, Origin::Category))) {
+            let found = tag(name, origin, options).filter(|tag| {
+                !untagged.contains(&tag.key) || before.iter().any(|old| old.key == tag.key)
+            });
+            add(&mut copy.labels, found);
         }
     }
     let configured = [Origin::Source, Origin::Category];

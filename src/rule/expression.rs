@@ -381,7 +381,7 @@ impl Reading<'_> {
     fn call(&mut self, id: u64, call: &mut CallExpr) -> Result<(), Mistake> {
         let name = call.func_name.clone();
         let arguments = call.args.len();
-        let is_operator = name.contains('_') || name.starts_with('@');
+        let is_operator = name.contains(|c: char| c != '_' && !c.is_alphanumeric());
         if !is_operator {
             let known = match &call.target {
                 Some(_) => MEMBERS

@@ -357,7 +357,7 @@ fn sha256(secret: &str) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn retag_says_what_it_would_do_and_does_it() {
     let origin = Origin::start().await;
     origin.feed("/a", &[scored("1", "An advert"), scored("2", "A story")]);
@@ -381,7 +381,7 @@ async fn retag_says_what_it_would_do_and_does_it() {
     assert_eq!(town.get("/all.rss").await.titles(), ["A story"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_made_listed_and_revoked() {
     let origin = Origin::start().await;
     origin.serve("/a", Reply::ok(rss("A", &[scored("1", "One")])));

@@ -17,8 +17,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "clock", "config", "control", "fetch", "ingest", "ops", "poll", "publish", "serve",
-            "store",
+            "clock", "config", "control", "fetch", "ingest", "ops", "poll", "publish", "rule",
+            "serve", "store",
         ],
     ),
     (
