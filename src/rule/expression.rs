@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 use cel::common::types::{CelBool, CelString};
 use cel::extractors::This;
-use cel::{Context, Env, ExecutionError, ParseError, Value};
+use cel::{Context, Env, ExecutionError, ParseError, Program, Value};
 use regex::{Regex, RegexBuilder};
 
 use super::cost;
@@ -17,8 +17,12 @@ use crate::model::entry::Entry;
 use crate::model::time::Timestamp;
 use crate::text;
 
-/// Bytes of an expression as written. It bounds how deep the library's recursion can go.
+/// Bytes of an expression as written.
 const LONGEST: usize = 4 << 10;
+/// Operators, dots and brackets in an expression: each may make it one deeper, and the library goes down recursively.
+const DEEPEST: usize = 300;
+/// Stack of the thread that parses, whose frames are large; it is the system's memory only where it is used.
+const STACK: usize = 64 << 20;
 /// Bytes of a compiled pattern. Its worst case is this times [`super::LOOKED_AT`].
 const PATTERN: usize = 64 << 10;
 
@@ -95,9 +99,15 @@ impl Expression {
                 text: format!("an expression has at most {LONGEST} bytes; make two rules of it"),
             });
         }
-        let program = ENV
-            .compile(source)
-            .map_err(|errors| syntax(source, errors.errors.first()))?;
+        if depth(source) > DEEPEST {
+            return Err(Mistake {
+                at: 0,
+                text: format!(
+                    "an expression has at most {DEEPEST} operators, dots and brackets; a list is shorter: title.mentions([…])"
+                ),
+            });
+        }
+        let program = parsed(source)?;
         let mut ast = program.expression().clone();
         let mut reading = Reading {
             source,
@@ -223,6 +233,40 @@ impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0.source)
     }
+}
+
+/// Parses on a thread of its own.
+fn parsed(source: &str) -> Result<Program, Mistake> {
+    let failed = |text: String| Mistake { at: 0, text };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let parsing = thread
+            .spawn_scoped(scope, || {
+                let parsed = ENV.compile(source);
+                parsed.map_err(|errors| syntax(source, errors.errors.first()))
+            })
+            .map_err(|error| failed(format!("there is no thread to read it: {error}")))?;
+        parsing
+            .join()
+            .unwrap_or_else(|_| Err(failed("this cannot be read".to_owned())))
+    })
+}
+
+/// How deep an expression can be at most: what stands in quotes does not count, nor do `&&` and `||`, of which the library
+/// makes flat trees.
+fn depth(source: &str) -> usize {
+    let (mut deep, mut quote, mut escaped) = (0, None, false);
+    for c in source.chars() {
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(_) if c == '\\' => escaped = true,
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None => deep += usize::from("+-*/%!?.[({<>=".contains(c)),
+        }
+    }
+    deep
 }
 
 /// A pattern whose time is linear in the text and whose size is bounded.

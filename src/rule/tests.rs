@@ -160,7 +160,15 @@ fn nothing_that_is_written_can_break_the_compiler() {
         let most = 4000 / (open.len() + close.len()).max(1);
         format!("{}{middle}{}", open.repeat(most), close.repeat(most))
     };
+    let chain = |part: &str| vec![part; 299].join("");
     for source in [
+        format!("{}1 > 0", chain("1+")),
+        format!("{}true", chain("!")),
+        format!("{}score > 0", chain("-")),
+        format!("size(tags{}) > 0", chain("[0]")),
+        format!("title{} == ''", chain(".a")),
+        format!("{}true", vec!["true ? true : "; 299].join("")),
+        vec!["true"; 600].join("||"),
         deep("(", "true", ")"),
         deep("[", "1", "]"),
         deep("{1:", "1", "}"),
