@@ -41,8 +41,8 @@ pub(super) fn within_bounds(ast: &IdedExpr) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "this could take too long for each article ({} steps, {MOST} are allowed): a loop inside a loop, or a whole text looked at in one",
-        bill.steps
+        "this could take {} times as long as an article may: a loop inside a loop, or a whole text looked at in one",
+        (bill.steps / MOST).max(2)
     ))
 }
 

@@ -366,14 +366,10 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn wrong(&self, node: u64, text: impl Into<String>) -> Mistake {
-        // The library counts characters.
         let (start, _) = self.info.offset_for(node).unwrap_or((0, 0));
-        let before = self
-            .source
-            .chars()
-            .take(usize::try_from(start).unwrap_or(0));
+        let start = usize::try_from(start).unwrap_or(0);
         Mistake {
-            at: before.map(char::len_utf8).sum(),
+            at: self.source.floor_char_boundary(start),
             text: text.into(),
         }
     }

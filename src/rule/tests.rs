@@ -93,8 +93,9 @@ fn both_scripts_are_one() {
 
 #[test]
 fn mistakes_have_their_place() {
+    let mut wrong = Vec::new();
     for (source, at, words) in [
-        ("title.", 6, "mismatched input"),
+        ("title.", 6, "no viable alternative"),
         (r#"title == "疫情" && ("#, 24, ""),
         ("titel == \"x\"", 0, "no variable `titel`"),
         ("title == \"疫情\" && scor > 3", 21, "no variable `scor`"),
@@ -109,9 +110,11 @@ fn mistakes_have_their_place() {
         ("", 0, ""),
     ] {
         let mistake = Expression::compile(source).expect_err(source);
-        assert!(mistake.text.contains(words), "{source}: {mistake:?}");
-        assert_eq!(mistake.at, at, "{source}: {mistake:?}");
+        if !mistake.text.contains(words) || mistake.at != at {
+            wrong.push(format!("{source}: {mistake:?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn what_cannot_be_said_of_one_article_is_an_error_and_no_more() {
 
 #[test]
 fn what_could_take_long_is_refused() {
-    let long = format!("[{}]", vec!["1"; 1500].join(","));
+    let long = format!("[{}]", vec!["1"; 1000].join(","));
     for source in [
         "tags.exists(a, tags.exists(b, tags.exists(c, a == b && b == c)))".to_owned(),
         "tags.exists(a, tags.exists(b, text.contains(a + b)))".to_owned(),
@@ -142,7 +145,7 @@ fn what_could_take_long_is_refused() {
             .to_owned(),
     ] {
         let mistake = Expression::compile(&source).expect_err(&source);
-        assert!(mistake.text.contains("too long"), "{mistake:?}");
+        assert!(mistake.text.contains("times as long"), "{source}: {mistake:?}");
     }
     for source in [
         "tags.exists(t, title.mentions(t))",
