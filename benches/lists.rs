@@ -155,71 +155,56 @@ fn row(name: &str, mut times: Vec<Duration>) {
     );
 }
 
-/// Kinds of lists, each with queries for a round.
-fn kinds(tags: u64) -> Vec<(&'static str, Box<dyn Fn(&mut Dice) -> Selection>)> {
+/// What is asked for in one round.
+type Make = Box<dyn Fn(&mut Dice) -> Selection>;
+
+fn kind(
+    name: &'static str,
+    make: impl Fn(&mut Dice) -> Selection + 'static,
+) -> (&'static str, Make) {
+    (name, Box::new(make))
+}
+
+/// Kinds of lists.
+fn kinds(tags: u64) -> Vec<(&'static str, Make)> {
     let any = move |dice: &mut Dice| aggd::text::key(&tag_name(dice.word(tags)));
-    let of = |scope| Selection::of(scope);
-    let fixed = |make: fn() -> Selection| Box::new(move |_: &mut Dice| make()) as _;
+    let of = Selection::of;
+    let (even, odd) = (|| "even".to_owned(), || "odd".to_owned());
     vec![
-        (
-            "a tag",
-            Box::new(move |dice: &mut Dice| of(Scope::Tag(any(dice)))) as _,
-        ),
-        (
-            "a rare tag",
-            Box::new(move |dice: &mut Dice| {
-                of(Scope::Tag(aggd::text::key(&tag_name(dice.roll(tags)))))
-            }),
-        ),
-        (
-            "A and B and C",
-            Box::new(move |dice: &mut Dice| Selection {
-                tags: vec![any(dice), any(dice)],
-                ..of(Scope::Tag(any(dice)))
-            }),
-        ),
-        (
-            "A or B or C",
-            Box::new(move |dice: &mut Dice| Selection {
-                any: vec![any(dice), any(dice), any(dice)],
+        kind("a tag", move |dice| of(Scope::Tag(any(dice)))),
+        kind("a rare tag", move |dice| {
+            of(Scope::Tag(aggd::text::key(&tag_name(dice.roll(tags)))))
+        }),
+        kind("A and B and C", move |dice| Selection {
+            tags: vec![any(dice), any(dice)],
+            ..of(Scope::Tag(any(dice)))
+        }),
+        kind("A or B or C", move |dice| Selection {
+            any: vec![any(dice), any(dice), any(dice)],
+            ..of(Scope::All)
+        }),
+        kind("A, neither B nor C", move |dice| Selection {
+            not: vec![any(dice), any(dice)],
+            ..of(Scope::Tag(any(dice)))
+        }),
+        kind("even and odd: they never meet", move |_| Selection {
+            tags: vec![odd()],
+            ..of(Scope::Tag(even()))
+        }),
+        kind("neither even nor odd: nothing is left", move |_| {
+            Selection {
+                not: vec![even(), odd()],
                 ..of(Scope::All)
-            }),
-        ),
-        (
-            "A, neither B nor C",
-            Box::new(move |dice: &mut Dice| Selection {
-                not: vec![any(dice), any(dice)],
-                ..of(Scope::Tag(any(dice)))
-            }),
-        ),
-        (
-            "even and odd: they never meet",
-            fixed(|| Selection {
-                tags: vec!["odd".to_owned()],
-                ..Selection::of(Scope::Tag("even".to_owned()))
-            }),
-        ),
-        (
-            "all, neither even nor odd: nothing is left",
-            fixed(|| Selection {
-                not: vec!["even".to_owned(), "odd".to_owned()],
-                ..Selection::of(Scope::All)
-            }),
-        ),
-        (
-            "an output",
-            Box::new(move |dice: &mut Dice| {
-                let (id, _) = OUTPUTS[usize::try_from(dice.roll(3)).unwrap()];
-                of(Scope::Output(id.to_owned()))
-            }),
-        ),
-        (
-            "an output, five of a source",
-            Box::new(move |_: &mut Dice| Selection {
-                per_source: Some(5),
-                ..of(Scope::Output("most".to_owned()))
-            }),
-        ),
+            }
+        }),
+        kind("an output", move |dice| {
+            let (id, _) = OUTPUTS[usize::try_from(dice.roll(3)).unwrap()];
+            of(Scope::Output(id.to_owned()))
+        }),
+        kind("an output, five of a source", move |_| Selection {
+            per_source: Some(5),
+            ..of(Scope::Output("most".to_owned()))
+        }),
     ]
 }
 
