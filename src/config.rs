@@ -105,7 +105,7 @@ pub struct Config {
     pub fetch: fetch::Options,
     /// `[dedup]`.
     pub dedup: dedup::Options,
-    /// `[tags]` and `[category.*]`.
+    /// `[tags]` and `[category.*]`, `[[rule]]`, `[[feed.rule]]`, and what `[[output]]` asks of an article.
     pub label: label::Options,
     /// `[publish]`.
     pub publish: publish::Options,
@@ -117,8 +117,6 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Where each of `sources` stands.
     pub places: Vec<Place>,
-    /// `[[rule]]`, `[[feed.rule]]`, and what `[[output]]` asks of an article.
-    pub rules: Arc<label::rules::Rules>,
     /// How each `[[output]]` is published.
     pub outputs: Vec<publish::Output>,
     /// Where each of `outputs` stands.

@@ -33,10 +33,8 @@ pub struct Options {
     pub parse: parse::Options,
     /// Step 4.
     pub dedup: dedup::Options,
-    /// Step 5.
-    pub label: label::Options,
     /// Step 5, and the rules of each source before step 3.
-    pub rules: Arc<label::rules::Rules>,
+    pub label: label::Options,
 }
 
 /// What a document tells the schedule.
@@ -122,7 +120,7 @@ pub fn read(
     );
     let mut verdicts = Vec::with_capacity(entries.len());
     entries.retain_mut(|entry| {
-        let verdict = label::rules::entry(entry, source, now, &options.rules, &options.label);
+        let verdict = label::rules::entry(entry, source, now, &options.label);
         let kept = !verdict.dropped;
         if kept {
             verdicts.push(verdict);
@@ -234,7 +232,15 @@ async fn prepare(
     };
     if let Some(reading) = &visited.reading {
         let desk = Desk::open(store, visited.source, reading, now, options).await?;
-        tally = desk.clear(&mut batch);
+        let (works, mut counted) = desk.clear();
+        for (work, dropped) in labelled(works, options).await? {
+            if dropped {
+                counted.new = counted.new.saturating_sub(1);
+            } else {
+                work.settle(visited.source, &mut batch);
+            }
+        }
+        tally = counted;
         // The full state goes to the log together with articles, or when what the feed says of itself changed.
         batch.durable |= !batch.changes.is_empty() || state.about.as_ref() != Some(&reading.about);
         complete(&mut state, reading, tally, now);
@@ -259,6 +265,33 @@ fn complete(state: &mut SourceState, reading: &Reading, tally: Tally, now: Times
         state.newest.splice(0..0, std::iter::repeat_n(now, fresh));
         state.newest.truncate(NEWEST);
     }
+}
+
+/// Labels articles, and says of each whether a rule drops it. Rules may take their time, so their place is the blocking pool.
+async fn labelled(
+    mut works: Vec<Work>,
+    options: &Options,
+) -> Result<Vec<(Work, bool)>, store::Error> {
+    let run = |works: &mut Vec<Work>, options: &label::Options| {
+        let works = works.drain(..);
+        works
+            .map(|mut work| {
+                let ruled = label::story(&mut work.article, options);
+                if ruled.text_changed {
+                    work.effect = Effect::Text;
+                }
+                // A story that is kept already is not taken away by an edit: `aggd retag` does that, when asked.
+                let dropped = ruled.dropped && work.relies_on.is_none();
+                (work, dropped)
+            })
+            .collect()
+    };
+    if works.is_empty() || options.label.rules.is_idle() {
+        return Ok(run(&mut works, &options.label));
+    }
+    let options = options.label.clone();
+    let done = tokio::task::spawn_blocking(move || run(&mut works, &options)).await;
+    done.map_err(|_| store::Error::Closed)
 }
 
 /// One document's entries on the table, with the articles that they concern.
@@ -315,8 +348,8 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Carries the decisions out, into the batch.
-    fn clear(mut self, batch: &mut Batch) -> Tally {
+    /// Carries the decisions out: the articles that change, in the order of arrival.
+    fn clear(mut self) -> (Vec<Work>, Tally) {
         let mut tally = Tally::default();
         let mut taken: HashSet<Key> = self.known.hits.iter().map(|(key, _)| *key).collect();
         for (number, candidate) in self.reading.candidates.iter().enumerate() {
@@ -337,26 +370,7 @@ impl<'a> Desk<'a> {
         let mut works: Vec<Work> = self.works.into_values().collect();
         // Documents list the newest first; the store numbers in the order of arrival.
         works.sort_by_key(|work| std::cmp::Reverse(work.place));
-        for mut work in works {
-            label::story(&mut work.article, &self.options.label);
-            let ruled =
-                label::rules::story(&mut work.article, &self.options.rules, &self.options.label);
-            if ruled.text_changed {
-                work.effect = Effect::Text;
-            }
-            // A story that is kept already is not taken away by an edit: `aggd retag` does that, when asked.
-            if ruled.dropped && work.relies_on.is_none() {
-                tally.new = tally.new.saturating_sub(1);
-                continue;
-            }
-            batch.claims.extend(&work.keys);
-            batch.expects.extend(
-                work.relies_on
-                    .map(|version| (work.article.head.id, version)),
-            );
-            batch.changes.push(work.into_change(self.source));
-        }
-        tally
+        (works, tally)
     }
 
     /// Does to an article what was decided on this candidate; `None` if nothing is to be done.
@@ -419,6 +433,16 @@ impl Work {
             effect: Effect::Head,
             keys: Vec::new(),
         }
+    }
+
+    /// Puts what becomes of it into the batch.
+    fn settle(self, source: &Source, batch: &mut Batch) {
+        batch.claims.extend(&self.keys);
+        let id = self.article.head.id;
+        batch
+            .expects
+            .extend(self.relies_on.map(|version| (id, version)));
+        batch.changes.push(self.into_change(source));
     }
 
     fn into_change(mut self, source: &Source) -> Change {

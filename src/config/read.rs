@@ -197,6 +197,10 @@ impl Reading<'_> {
         let mut rules = label::rules::Rules::default();
         let (sources, places) = self.sources(files, lines, all, poll.every, &mut rules);
         let ruled = self.ruled(files, lines, all, &mut rules);
+        let label = label::Options {
+            rules: Arc::new(rules),
+            ..label
+        };
         let origins = settings
             .leaves
             .iter()
@@ -224,7 +228,6 @@ impl Reading<'_> {
             log: self.log(&settings, lines),
             sources,
             places,
-            rules: Arc::new(rules),
             outputs: ruled.outputs,
             output_places: ruled.places,
             trials: ruled.trials,
@@ -542,6 +545,7 @@ impl Reading<'_> {
             label: by_key("tags.label"),
             alias: by_key("tags.alias"),
             categories,
+            ..default
         }
     }
 

@@ -107,11 +107,15 @@ fn fingerprint(config: &Config) -> [u8; 8] {
         .map(|source| (&source.id, &source.tags))
         .collect();
     // Without a name of its own a rule is called after its line, which says nothing.
-    let rules = config.rules.story.iter().map(|rule| Rule {
+    let all = &config.label.rules;
+    let rules = all.story.iter().map(|rule| Rule {
         name: String::new(),
         ..rule.clone()
     });
     let rules: Vec<Rule> = rules.collect();
-    let described = format!("{:?}", (&config.label, rules, &config.rules.outputs, tags));
+    let described = format!(
+        "{:?}",
+        (config.label.without_rules(), rules, &all.outputs, tags)
+    );
     xxhash_rust::xxh3::xxh3_64(described.as_bytes()).to_be_bytes()
 }

@@ -127,15 +127,19 @@ fn differences(old: &Config, new: &Config) -> Reloaded {
         ("[poll]", old.poll != new.poll),
         ("[fetch]", old.fetch != new.fetch),
         ("[dedup]", old.dedup != new.dedup),
-        ("[tags], [category]", old.label != new.label),
+        (
+            "[tags], [category]",
+            old.label.without_rules() != new.label.without_rules(),
+        ),
         ("[publish]", old.publish != new.publish),
         (
             "[[rule]]",
-            old.rules.story != new.rules.story || old.rules.feeds != new.rules.feeds,
+            old.label.rules.story != new.label.rules.story
+                || old.label.rules.feeds != new.label.rules.feeds,
         ),
         (
             "[[output]]",
-            old.rules.outputs != new.rules.outputs || old.outputs != new.outputs,
+            old.label.rules.outputs != new.label.rules.outputs || old.outputs != new.outputs,
         ),
     ];
     let fixed = [

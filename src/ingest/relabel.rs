@@ -157,15 +157,9 @@ fn again(
     let before = story.clone();
     for copy in &mut story.sightings {
         let source = copy.source.as_ref().and_then(|id| sources.get(id));
-        label::rules::remark(
-            copy,
-            source.map(Arc::as_ref),
-            &options.rules,
-            &options.label,
-        );
+        label::rules::remark(copy, source.map(Arc::as_ref), &options.label);
     }
-    label::story(&mut story, &options.label);
-    let ruled = label::rules::story(&mut story, &options.rules, &options.label);
+    let ruled = label::story(&mut story, &options.label);
     if story == before && !ruled.dropped {
         return None;
     }

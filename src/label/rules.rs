@@ -43,6 +43,12 @@ pub struct Membership {
 }
 
 impl Rules {
+    /// True if no story is looked at.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.story.is_empty() && self.outputs.is_empty()
+    }
+
     /// Everything that went wrong at run time: which rule or output, the first failure, and how many articles it cost
     /// a label.
     #[must_use]
@@ -90,15 +96,9 @@ impl Verdict {
 
 /// Runs a source's own rules on one of its entries; `now` stands for a date that it does not have.
 #[must_use]
-pub fn entry(
-    entry: &mut Entry,
-    source: &Source,
-    now: Timestamp,
-    rules: &Rules,
-    options: &Options,
-) -> Verdict {
+pub fn entry(entry: &mut Entry, source: &Source, now: Timestamp, options: &Options) -> Verdict {
     let mut verdict = Verdict::default();
-    let Some(own) = rules.feeds.get(&source.id) else {
+    let Some(own) = options.rules.feeds.get(&source.id) else {
         return verdict;
     };
     let shelf = source.category.as_deref().map(text::key);
@@ -169,8 +169,8 @@ pub struct Ruled {
 }
 
 /// Runs the general rules on a story that has the labels of its copies, and decides in which outputs it stands.
-#[must_use]
-pub fn story(article: &mut Article, rules: &Rules, options: &Options) -> Ruled {
+pub(super) fn story(article: &mut Article, options: &Options) -> Ruled {
+    let rules = &options.rules;
     let before = (article.entry.title.clone(), article.entry.url.clone());
     restore(article);
     let mut ruled = Ruled::default();
@@ -356,12 +356,12 @@ fn plain(entry: &Entry) -> String {
 
 /// Brings the tags of a copy in line with the settings of today: those of its source and its category as they are now,
 /// the others spelt and sorted out anew. What the source's rules said of it stays.
-pub fn remark(copy: &mut Sighting, source: Option<&Source>, rules: &Rules, options: &Options) {
+pub fn remark(copy: &mut Sighting, source: Option<&Source>, options: &Options) {
     let before = std::mem::take(&mut copy.labels);
     let shelf = copy.category.as_deref().map(text::key);
     let shelf = shelf.and_then(|key| options.categories.get(&key));
     if let Some(source) = source {
-        let own = rules.feeds.get(&source.id).into_iter().flatten();
+        let own = options.rules.feeds.get(&source.id).into_iter().flatten();
         let untagged: Vec<String> = own
             .flat_map(|rule| &rule.untag)
             .map(|name| text::key(name))

@@ -373,8 +373,7 @@ pub async fn explain(context: &Context, id: &str) -> Result<Explanation, Error> 
 fn rules_hit(context: &Context, article: &Article) -> Vec<String> {
     let config = context.config.load();
     let mut again = article.clone();
-    label::story(&mut again, &config.label);
-    label::rules::story(&mut again, &config.rules, &config.label).hits
+    label::story(&mut again, &config.label).hits
 }
 
 /// A page of sightings: `most` articles with all the places they were seen at.

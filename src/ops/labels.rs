@@ -82,7 +82,6 @@ pub fn ingest_options(config: &Config) -> ingest::Options {
     ingest::Options {
         dedup: config.dedup,
         label: config.label.clone(),
-        rules: Arc::clone(&config.rules),
         ..ingest::Options::default()
     }
 }
@@ -106,7 +105,7 @@ pub(super) fn progress(context: &Context) -> Option<String> {
 
 /// Rules and outputs that failed for articles.
 pub(super) fn troubles(config: &Config) -> Vec<String> {
-    let told = config.rules.troubles();
+    let told = config.label.rules.troubles();
     told.into_iter()
         .map(|(name, first, articles)| format!("{name} failed for {articles} articles: {first}"))
         .collect()

@@ -33,7 +33,7 @@ pub fn settings(config: &Config, shaped: Timestamp) -> publish::Settings {
     publish::Settings {
         site: config.site.clone(),
         options: config.publish,
-        label: config.label.clone(),
+        label: config.label.without_rules(),
         sources: config
             .sources
             .iter()

@@ -1,7 +1,5 @@
 //! `[[test]]`: made-up articles go the way of real ones, and what becomes of them is held against what is expected.
 
-use std::sync::Arc;
-
 use super::labels::ingest_options;
 use crate::config::{Config, Expected, Problem, Sample, Trial};
 use crate::model::article::Article;
@@ -64,19 +62,18 @@ fn labelled(
     options: &ingest::Options,
     now: Timestamp,
 ) -> Option<Article> {
-    let (rules, label_options) = (Arc::clone(&options.rules), &options.label);
-    let verdict = label::rules::entry(&mut entry, source, now, &rules, label_options);
+    let options = &options.label;
+    let verdict = label::rules::entry(&mut entry, source, now, options);
     if verdict.dropped {
         return None;
     }
     let about = About::default();
     let mut candidates = enrich::candidates(vec![entry], source, &about, now);
     let mut candidate = candidates.pop()?;
-    candidate.sighting.labels = label::of_copy(&candidate, source, label_options);
-    verdict.mark(&mut candidate.sighting, label_options);
+    candidate.sighting.labels = label::of_copy(&candidate, source, options);
+    verdict.mark(&mut candidate.sighting, options);
     let mut story = dedup::story::found(candidate, &source.id, &about, now);
-    label::story(&mut story, label_options);
-    let ruled = label::rules::story(&mut story, &rules, label_options);
+    let ruled = label::story(&mut story, options);
     (!ruled.dropped).then_some(story)
 }
 
