@@ -238,15 +238,23 @@ async fn only_fitting(
         let mut listing = store.select(selection, page).await?;
         looked += listing.articles.len();
         let last = listing.articles.last().map(|(cursor, _)| *cursor);
-        let fits = |article: &Article| label::rules::fits(article, only);
-        for (cursor, article) in listing.articles.drain(..) {
-            let fits = fits(&article).map_err(|error| {
-                Error::BadRequest(format!("The expression failed for an article: {error}."))
-            })?;
-            if fits {
-                found.push((cursor, article));
-            }
-        }
+        let (articles, only) = (std::mem::take(&mut listing.articles), only.clone());
+        let work = move || -> Result<Vec<(Cursor, Arc<Article>)>, String> {
+            let mut fitting = articles;
+            let mut failed = None;
+            fitting.retain(|(_, article)| {
+                label::rules::fits(article, &only).unwrap_or_else(|error| {
+                    failed.get_or_insert(error);
+                    false
+                })
+            });
+            failed.map_or(Ok(fitting), Err)
+        };
+        let worked = tokio::task::spawn_blocking(work).await;
+        let fitting = worked.unwrap_or_else(|failure| Err(failure.to_string()));
+        found.extend(fitting.map_err(|error| {
+            Error::BadRequest(format!("The expression failed for an article: {error}."))
+        })?);
         match last {
             Some(cursor) if listing.older && found.len() < most && looked < LOOKED_AT => {
                 page = Page::After { cursor, most: MOST };
