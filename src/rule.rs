@@ -45,7 +45,7 @@ pub use template::{Rewrite, Template};
 pub const LOOKED_AT: usize = 64 << 10;
 
 /// One `[[rule]]` or `[[feed.rule]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// How logs and explanations call it: its name, or its place in feeds.toml.
     pub name: String,
@@ -105,6 +105,8 @@ impl PartialEq for Trouble {
         true
     }
 }
+
+impl Eq for Trouble {}
 
 #[cfg(test)]
 mod tests;
