@@ -17,8 +17,10 @@ pub mod log;
 mod opml;
 mod out;
 mod parse;
+mod retag;
 mod run;
 mod shell;
+mod token;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -171,9 +173,17 @@ enum Command {
     Doctor,
     /// Print a published list, as a reader would get it
     #[command(
-        after_help = "Examples:\n  aggd preview all\n  aggd preview tags/rust --format json --limit 5"
+        after_help = "Examples:\n  aggd preview all\n  aggd preview tags/rust --format json --limit 5\n  aggd preview all --when 'title.mentions(\"rust\") && score >= 5'"
     )]
     Preview(articles::PreviewArgs),
+    /// Apply the rules, outputs and tags of today to the stories that are kept
+    #[command(after_help = "Examples:\n  aggd retag --dry-run\n  aggd retag --since 30d")]
+    Retag(retag::Args),
+    /// Say who may read an output that is not for everybody
+    #[command(
+        after_help = "Examples:\n  aggd token new morning phone\n  aggd token list\n  aggd token revoke morning phone"
+    )]
+    Token(token::Args),
     /// Drop what is too old, now
     #[command(after_help = "Example:\n  aggd gc")]
     Gc,
@@ -206,9 +216,7 @@ enum Command {
 }
 
 /// Commands of later versions: named, so that nobody wonders whether the word was misspelt.
-const LATER: &[&str] = &[
-    "export", "extract", "retag", "search", "select", "stories", "token",
-];
+const LATER: &[&str] = &["export", "extract", "search", "select", "stories"];
 
 /// Runs the command that the arguments name.
 #[must_use]
@@ -249,6 +257,8 @@ fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Fa
         Command::Schema => config::schema(out),
         Command::Doctor => doctor::run(global, out),
         Command::Preview(args) => articles::preview(global, &args, out),
+        Command::Retag(args) => retag::run(global, args, out),
+        Command::Token(args) => token::run(global, &args, out),
         Command::Gc => feeds::gc(global, out),
         Command::Backup(args) => backup::backup(global, &args, out),
         Command::Restore(args) => backup::restore(global, &args, out),

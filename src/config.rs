@@ -13,6 +13,7 @@ mod manual;
 mod nearest;
 mod problem;
 mod read;
+mod rules;
 mod schema;
 mod secret;
 mod source;
@@ -29,6 +30,7 @@ pub use manual::manual;
 pub use nearest::hint;
 pub use problem::{Errors, Place, Problem};
 pub use read::read;
+pub use rules::{Expected, Sample, Trial};
 pub use secret::{Secrets, Surroundings};
 pub use source::{default_id, without_user_info};
 
@@ -105,7 +107,7 @@ pub struct Config {
     pub fetch: fetch::Options,
     /// `[dedup]`.
     pub dedup: dedup::Options,
-    /// `[tags]` and `[category.*]`.
+    /// `[tags]` and `[category.*]`, `[[rule]]`, `[[feed.rule]]`, and what `[[output]]` asks of an article.
     pub label: label::Options,
     /// `[publish]`.
     pub publish: publish::Options,
@@ -117,6 +119,12 @@ pub struct Config {
     pub sources: Vec<Arc<Source>>,
     /// Where each of `sources` stands.
     pub places: Vec<Place>,
+    /// How each `[[output]]` is published.
+    pub outputs: Vec<publish::Output>,
+    /// Where each of `outputs` stands.
+    pub output_places: Vec<Place>,
+    /// `[[test]]`.
+    pub trials: Vec<Trial>,
     /// The files, the first one first.
     pub files: Vec<PathBuf>,
     /// What is odd but no mistake.

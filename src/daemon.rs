@@ -5,6 +5,7 @@
 
 mod backups;
 mod process;
+mod relabel;
 mod reload;
 
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -60,6 +61,9 @@ struct Parts {
     publisher: Arc<Publisher>,
     metrics: Metrics,
     reload_failed: Arc<ArcSwapOption<(Timestamp, String)>>,
+    /// Labelling stories again: how far it has come, and that it is wanted.
+    relabel: ingest::relabel::Watch,
+    relabel_wanted: Notify,
     reloads: mpsc::Sender<ops::ReloadRequest>,
 }
 
@@ -98,8 +102,11 @@ impl Daemon {
             publisher,
             metrics,
             reload_failed: Arc::default(),
+            relabel: ingest::relabel::Watch::default(),
+            relabel_wanted: Notify::new(),
             reloads,
         });
+        parts.relabel_if_needed().await?;
         let daemon = Self {
             parts,
             stop: CancellationToken::new(),
@@ -160,6 +167,10 @@ impl Daemon {
             let (parts, stop) = (Arc::clone(parts), stop.clone());
             async move { parts.back_up(stop).await }
         });
+        self.tasks.spawn({
+            let (parts, stop) = (Arc::clone(parts), stop.clone());
+            async move { parts.relabel(stop).await }
+        });
         self.tasks.close();
     }
 
@@ -180,6 +191,9 @@ impl Daemon {
     /// Returns once nothing is due, nothing is under way, and everything that is kept is published.
     pub async fn settled(&self) {
         self.parts.poller.idle().await;
+        let mut relabel = self.parts.relabel.subscribe();
+        // The sender lives as long as we do.
+        let _ = relabel.wait_for(|progress| !progress.running).await;
         self.parts
             .publisher
             .followed(self.parts.store.revision())
@@ -212,6 +226,7 @@ impl Parts {
             reload: Some(self.reloads.clone()),
             reload_failed: Arc::clone(&self.reload_failed),
             poller: Some(self.poller.clone()),
+            relabel: self.relabel.subscribe(),
         }
     }
 
@@ -265,15 +280,7 @@ fn poller(
         Arc::clone(clock),
         Arc::new(ArcSwap::from_pointee(config.source_map())),
         config.poll,
-        Arc::new(ingest_options(config)),
+        Arc::new(ops::labels::ingest_options(config)),
         metrics.clone(),
     ))
-}
-
-fn ingest_options(config: &Config) -> ingest::Options {
-    ingest::Options {
-        dedup: config.dedup,
-        label: config.label.clone(),
-        ..ingest::Options::default()
-    }
 }

@@ -101,7 +101,12 @@ fn drop_shared_urls(all: &mut [Candidate]) {
 fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> Candidate {
     let text = body_text(&entry);
     let canonical = entry.url.as_deref().and_then(url::canonical);
-    let guid = identity(&entry, canonical.as_deref());
+    // A rule may have written another address; what the entry is named by stays.
+    let given = match entry.id_source {
+        IdSource::Url => url::canonical(&entry.id),
+        IdSource::Guid | IdSource::Hash => None,
+    };
+    let guid = identity(&entry, given.as_deref());
     let guid_key = fingerprint::guid_key(&source.id, &guid);
     // Some feeds date entries in the future, some in the year 1900.
     let claimed = entry
@@ -125,6 +130,7 @@ fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> Ca
             labels: Vec::new(),
             trust: source.trust,
             fullness: u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
+            score: 0,
         },
         guid: Key::Guid(guid_key),
         url: canonical
@@ -140,9 +146,10 @@ fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> Ca
     }
 }
 
-/// What names the entry at its source: the publisher's guid, else its URL without tracking, else title and date.
-fn identity(entry: &Entry, canonical: Option<&str>) -> String {
-    match (entry.id_source, canonical) {
+/// What names the entry at its source: the publisher's guid, else its URL without tracking (`given`), else title and
+/// date.
+fn identity(entry: &Entry, given: Option<&str>) -> String {
+    match (entry.id_source, given) {
         (IdSource::Url, Some(canonical)) => canonical.to_owned(),
         (IdSource::Guid, _) | (IdSource::Url, None) => entry.id.clone(),
         (IdSource::Hash, _) => {

@@ -3,6 +3,8 @@
 //! [`read`] is pure and may take a while (the blocking pool is its place); [`commit`] decides against what the store
 //! knows, and decides again when another commit came first.
 
+pub mod relabel;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ pub struct Options {
     pub parse: parse::Options,
     /// Step 4.
     pub dedup: dedup::Options,
-    /// Step 5.
+    /// Step 5, and the rules of each source before step 3.
     pub label: label::Options,
 }
 
@@ -108,7 +110,7 @@ pub fn read(
     let parse::Parsed { mut feed, warnings } = parse::parse(document, &options.parse)?;
     let url = document.url.as_deref().unwrap_or(&source.url);
     let about = enrich::about(&feed, source, url);
-    let entries = std::mem::take(&mut feed.entries);
+    let mut entries = std::mem::take(&mut feed.entries);
     let hints = hints(
         &feed,
         entries
@@ -116,9 +118,19 @@ pub fn read(
             .filter_map(|entry| entry.published.or(entry.updated)),
         now,
     );
+    let mut verdicts = Vec::with_capacity(entries.len());
+    entries.retain_mut(|entry| {
+        let verdict = label::rules::entry(entry, source, now, &options.label);
+        let kept = !verdict.dropped;
+        if kept {
+            verdicts.push(verdict);
+        }
+        kept
+    });
     let mut candidates = enrich::candidates(entries, source, &about, now);
-    for candidate in &mut candidates {
+    for (candidate, verdict) in candidates.iter_mut().zip(&verdicts) {
         candidate.sighting.labels = label::of_copy(candidate, source, &options.label);
+        verdict.mark(&mut candidate.sighting, &options.label);
     }
     let listed = candidates
         .iter()
@@ -231,7 +243,15 @@ async fn prepare(
     };
     if let Some(reading) = &visited.reading {
         let desk = Desk::open(store, visited.source, reading, now, options).await?;
-        tally = desk.clear(&mut batch);
+        let (works, mut counted) = desk.clear();
+        for (work, dropped) in labelled(works, options).await? {
+            if dropped {
+                counted.new = counted.new.saturating_sub(1);
+            } else {
+                work.settle(visited.source, &mut batch);
+            }
+        }
+        tally = counted;
         // The full state goes to the log together with articles, or when what the feed says of itself changed.
         batch.durable |= !batch.changes.is_empty() || state.about.as_ref() != Some(&reading.about);
         complete(&mut state, reading, tally, now);
@@ -256,6 +276,33 @@ fn complete(state: &mut SourceState, reading: &Reading, tally: Tally, now: Times
         state.newest.splice(0..0, std::iter::repeat_n(now, fresh));
         state.newest.truncate(NEWEST);
     }
+}
+
+/// Labels articles, and says of each whether a rule drops it. Rules may take their time, so their place is the blocking pool.
+async fn labelled(
+    mut works: Vec<Work>,
+    options: &Options,
+) -> Result<Vec<(Work, bool)>, store::Error> {
+    let run = |works: &mut Vec<Work>, options: &label::Options| {
+        let works = works.drain(..);
+        works
+            .map(|mut work| {
+                let ruled = label::story(&mut work.article, options);
+                if ruled.text_changed {
+                    work.effect = Effect::Text;
+                }
+                // A story that is kept already is not taken away by an edit: `aggd retag` does that, when asked.
+                let dropped = ruled.dropped && work.relies_on.is_none();
+                (work, dropped)
+            })
+            .collect()
+    };
+    if works.is_empty() || options.label.rules.is_idle() {
+        return Ok(run(&mut works, &options.label));
+    }
+    let options = options.label.clone();
+    let done = tokio::task::spawn_blocking(move || run(&mut works, &options)).await;
+    done.map_err(|_| store::Error::Closed)
 }
 
 /// One document's entries on the table, with the articles that they concern.
@@ -312,8 +359,8 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Carries the decisions out, into the batch.
-    fn clear(mut self, batch: &mut Batch) -> Tally {
+    /// Carries the decisions out: the articles that change, in the order of arrival.
+    fn clear(mut self) -> (Vec<Work>, Tally) {
         let mut tally = Tally::default();
         let mut taken: HashSet<Key> = self.known.hits.iter().map(|(key, _)| *key).collect();
         for (number, candidate) in self.reading.candidates.iter().enumerate() {
@@ -334,17 +381,7 @@ impl<'a> Desk<'a> {
         let mut works: Vec<Work> = self.works.into_values().collect();
         // Documents list the newest first; the store numbers in the order of arrival.
         works.sort_by_key(|work| std::cmp::Reverse(work.place));
-        for work in works {
-            batch.claims.extend(&work.keys);
-            batch.expects.extend(
-                work.relies_on
-                    .map(|version| (work.article.head.id, version)),
-            );
-            batch
-                .changes
-                .push(work.into_change(self.source, &self.options.label));
-        }
-        tally
+        (works, tally)
     }
 
     /// Does to an article what was decided on this candidate; `None` if nothing is to be done.
@@ -409,8 +446,17 @@ impl Work {
         }
     }
 
-    fn into_change(mut self, source: &Source, options: &label::Options) -> Change {
-        label::story(&mut self.article, options);
+    /// Puts what becomes of it into the batch.
+    fn settle(self, source: &Source, batch: &mut Batch) {
+        batch.claims.extend(&self.keys);
+        let id = self.article.head.id;
+        batch
+            .expects
+            .extend(self.relies_on.map(|version| (id, version)));
+        batch.changes.push(self.into_change(source));
+    }
+
+    fn into_change(mut self, source: &Source) -> Change {
         let keys = self.keys;
         let Some(version) = self.relies_on else {
             return Change::New {

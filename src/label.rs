@@ -1,11 +1,15 @@
 //! Step 5. Says where a story belongs: its tags, each with its reason, its category and its outputs; touches nothing.
 //!
-//! A copy brings its tags along ([`of_copy`]); the story has those of all its copies ([`story`]).
+//! A copy brings its tags along ([`of_copy`]); the story has those of all its copies ([`story`]), and then what the
+//! administrator's [`rules`] make of it.
 
+pub mod rules;
 mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use self::rules::{Ruled, Rules};
 use crate::model::article::Article;
 use crate::model::candidate::Candidate;
 use crate::model::label::Tag;
@@ -53,6 +57,19 @@ pub struct Options {
     pub alias: BTreeMap<String, String>,
     /// Categories by key.
     pub categories: BTreeMap<String, Category>,
+    /// The administrator's rules and outputs.
+    pub rules: Arc<Rules>,
+}
+
+impl Options {
+    /// The same without rules and outputs: what labels are called, and nothing of who gets them.
+    #[must_use]
+    pub fn without_rules(&self) -> Self {
+        Self {
+            rules: Arc::default(),
+            ..self.clone()
+        }
+    }
 }
 
 /// One `[category.NAME]`.
@@ -76,6 +93,7 @@ impl Default for Options {
             label: BTreeMap::new(),
             alias: BTreeMap::new(),
             categories: BTreeMap::new(),
+            rules: Arc::default(),
         }
     }
 }
@@ -87,9 +105,10 @@ pub fn of_copy(candidate: &Candidate, source: &Source, options: &Options) -> Vec
 }
 
 /// Labels a story from all its copies: the union of their tags and of their categories.
-pub fn story(article: &mut Article, options: &Options) {
+pub fn story(article: &mut Article, options: &Options) -> Ruled {
     article.head.tags = tags::united(&article.sightings);
     article.head.categories = categories(article, options);
+    rules::story(article, options)
 }
 
 fn categories(article: &Article, options: &Options) -> Vec<String> {

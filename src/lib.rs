@@ -28,4 +28,5 @@ pub mod clock;
 pub mod html;
 pub mod metrics;
 pub mod model;
+pub mod rule;
 pub mod text;

@@ -12,15 +12,17 @@ pub mod lists;
 pub mod local;
 mod markup;
 pub mod opml;
+pub mod trials;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::ingest::relabel::Progress;
 use crate::model::time::Timestamp;
 use crate::poll::Poller;
 use crate::store::{self, Store};
@@ -69,6 +71,8 @@ pub enum Request {
     Categories {},
     /// A published list, rendered: [`lists::Previewed`].
     Preview(lists::Preview),
+    /// Labels a page of stories again, by the rules of today: [`labels::Retagged`].
+    Retag(labels::Retag),
     /// Why an article is as it is: [`articles::Explanation`].
     Explain {
         /// Its id.
@@ -241,6 +245,8 @@ pub struct Context {
     pub reload_failed: Arc<arc_swap::ArcSwapOption<(Timestamp, String)>>,
     /// The daemon's poller; without one a command makes its own.
     pub poller: Option<Poller>,
+    /// How far the daemon has come with labelling stories again.
+    pub relabel: watch::Receiver<Progress>,
 }
 
 impl Context {
@@ -259,6 +265,7 @@ impl Context {
             reload: None,
             reload_failed: Arc::default(),
             poller: None,
+            relabel: watch::Sender::default().subscribe(),
         }
     }
 
@@ -303,6 +310,7 @@ pub async fn answer(context: &Context, request: Request) -> Result<String, Error
         Request::Tags {} => json(&labels::tags(context).await?),
         Request::Categories {} => json(&labels::categories(context).await?),
         Request::Preview(wanted) => json(&lists::preview(context, &wanted).await?),
+        Request::Retag(wanted) => json(&labels::retag(context, &wanted).await?),
         Request::Explain { id } => json(&articles::explain(context, &id).await?),
         Request::Purge { id } => json(&articles::purge(context, &id).await?),
         Request::Gc {} => json(&feeds::sweep(context).await?),

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::label;
 use crate::model::source::{Secret, SourceId};
 use crate::model::time::Timestamp;
+use crate::rule::{Expression, Template};
 use crate::store;
 
 pub mod address;
@@ -101,10 +102,54 @@ pub struct Output {
     pub id: String,
     /// Title for people; without one, the id.
     pub title: Option<String>,
+    /// What it is, for people.
+    pub description: Option<String>,
     /// Articles in its feed, if other than elsewhere.
     pub items: Option<usize>,
-    /// Without tokens it is public; with tokens it is served under `/p/TOKEN/` alone.
+    /// Articles of one source in one document at most.
+    pub limit_per_feed: Option<u32>,
+    /// In which order.
+    pub order: Order,
+    /// How much of the text, if other than elsewhere.
+    pub content: Option<Extent>,
+    /// Formats in which it is served; never empty.
+    pub formats: Vec<address::Format>,
+    /// How its headlines are written.
+    pub title_template: Option<Template>,
+    /// It is served under `/p/TOKEN/` alone, to nobody if there are no tokens (any more).
+    pub restricted: bool,
+    /// Who may read it if it is restricted.
     pub tokens: Vec<Token>,
+}
+
+impl Output {
+    /// A public one with everything at its default.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            title: None,
+            description: None,
+            items: None,
+            limit_per_feed: None,
+            order: Order::Newest,
+            content: None,
+            formats: address::Format::ALL.to_vec(),
+            title_template: None,
+            restricted: false,
+            tokens: Vec::new(),
+        }
+    }
+}
+
+/// The order of an `[[output]]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Order {
+    /// The newest first.
+    #[default]
+    Newest,
+    /// The highest score first, among the newest; such a list has one page.
+    Score,
 }
 
 /// The right to read one output. The secret itself is not kept.
@@ -149,6 +194,8 @@ pub struct Settings {
     pub sources: Vec<Facts>,
     /// Outputs of the running configuration.
     pub outputs: Vec<Output>,
+    /// Only articles for which this holds: for whoever tries an expression out.
+    pub only: Option<Expression>,
     /// When any of this last changed: no `Last-Modified` is older. Keep it over restarts, with [`Settings::fingerprint`].
     pub shaped: Timestamp,
 }
@@ -180,6 +227,20 @@ impl Settings {
 
     fn output(&self, id: &str) -> Option<&Output> {
         self.outputs.iter().find(|output| output.id == id)
+    }
+
+    /// The output that a list is, if it is one.
+    fn output_of(&self, list: &address::List) -> Option<&Output> {
+        match list {
+            address::List::Output(id) => self.output(id),
+            _ => None,
+        }
+    }
+
+    /// The formats in which a list is served.
+    fn formats(&self, list: &address::List) -> &[address::Format] {
+        self.output_of(list)
+            .map_or(&address::Format::ALL, |output| &output.formats)
     }
 
     /// What makes two spellings of a tag one, aliases included.

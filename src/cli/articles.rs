@@ -77,8 +77,8 @@ pub(super) struct PreviewArgs {
     /// How many articles
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Only those that an expression fits
-    #[arg(long, value_name = "EXPR", hide = true)]
+    /// Only those for which an expression holds, such as 'score > 3 && title.mentions("rust")'
+    #[arg(long, value_name = "EXPR")]
     when: Option<String>,
 }
 
@@ -93,9 +93,6 @@ enum FeedFormat {
 }
 
 pub(super) fn preview(global: &Global, args: &PreviewArgs, out: &mut Out) -> Result<Exit, Failure> {
-    if args.when.is_some() {
-        return Err(Failure::usage("`--when` is not available in this version"));
-    }
     let format = args.format.map(|format| match format {
         FeedFormat::Rss => "rss",
         FeedFormat::Atom => "atom",
@@ -104,6 +101,7 @@ pub(super) fn preview(global: &Global, args: &PreviewArgs, out: &mut Out) -> Res
     let access = Access::open(global, Need::Store)?;
     let shown: Previewed = access.ask(Request::Preview(Preview {
         target: lists::target(&args.list, format, args.limit),
+        when: args.when.clone(),
     }))?;
     access.close()?;
     out.text(&shown.text)?;
@@ -257,6 +255,7 @@ pub(super) fn explain(global: &Global, args: ExplainArgs, out: &mut Out) -> Resu
         ("id", why.row.id.clone()),
         ("category", why.row.category.clone().unwrap_or_default()),
         ("outputs", why.outputs.join(", ")),
+        ("rules", why.rules.join(", ")),
         (
             "score",
             if why.score == 0 {

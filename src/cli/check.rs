@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::out::Out;
 use super::{Exit, Failure, Global};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Errors, Problem, Secrets};
+use crate::ops::trials;
 
 /// Arguments of `aggd check`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +25,7 @@ struct Report {
     valid: bool,
     feeds: usize,
     categories: usize,
+    tests: usize,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
 }
@@ -41,6 +44,7 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
         valid: true,
         feeds: 0,
         categories: 0,
+        tests: 0,
         errors: Vec::new(),
         warnings: Vec::new(),
     };
@@ -50,14 +54,22 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
             report.feeds = config.sources.len();
             report.categories = config.category_count();
             report.warnings = config.warnings.iter().map(finding).collect();
-            report.valid = !args.strict || report.warnings.is_empty();
+            let failed = trials::run(&config, SystemClock.now());
+            report.tests = config.trials.len();
+            report.errors = failed.iter().map(finding).collect();
+            report.valid = failed.is_empty() && (!args.strict || report.warnings.is_empty());
+            lines.extend(failed.iter().map(ToString::to_string));
             for warning in &config.warnings {
                 lines.push(format!("{}: warning: {}", warning.place, warning.text));
             }
             if report.valid {
                 let file = config.files.first().map(|file| file.display().to_string());
+                let tests = match report.tests {
+                    0 => String::new(),
+                    count => format!(", {} passed", counted(count, "test", "tests")),
+                };
                 out.note(&format!(
-                    "{}: {} in {}, no mistakes",
+                    "{}: {} in {}{tests}, no mistakes",
                     file.unwrap_or_default(),
                     counted(report.feeds, "feed", "feeds"),
                     counted(report.categories, "category", "categories"),

@@ -133,7 +133,10 @@ impl From<config::edit::Error> for Failure {
         use config::edit::Error;
 
         let exit = match &error {
-            Error::Changed { .. } | Error::Locked { .. } | Error::Inline { .. } => Exit::Refused,
+            Error::Changed { .. }
+            | Error::Locked { .. }
+            | Error::Inline { .. }
+            | Error::InlineOutputs { .. } => Exit::Refused,
             Error::NotWritable { .. } => Exit::NotAllowed,
             Error::Io { source, .. } => match source.kind() {
                 std::io::ErrorKind::PermissionDenied => Exit::NotAllowed,
@@ -141,7 +144,9 @@ impl From<config::edit::Error> for Failure {
                 _ => Exit::CannotWrite,
             },
             Error::Broken { .. } => Exit::Config,
-            Error::NoSuchFeed { .. } => Exit::NotFound,
+            Error::NoSuchFeed { .. } | Error::NoSuchOutput { .. } | Error::NoSuchToken { .. } => {
+                Exit::NotFound
+            }
         };
         Self::new(exit, error.to_string())
     }

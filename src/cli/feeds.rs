@@ -257,6 +257,12 @@ fn whole(access: &Access, out: &mut Out) -> Result<Exit, Failure> {
     for warning in &status.warnings {
         out.line(&format!("warning: {warning}"))?;
     }
+    if let Some(progress) = &status.relabel {
+        out.line(&format!("labels: {progress}"))?;
+    }
+    for trouble in &status.troubles {
+        out.line(&format!("trouble: {trouble}"))?;
+    }
     if !status.failing.is_empty() {
         out.line("\nfailing:")?;
         let rows: Vec<Vec<String>> = status

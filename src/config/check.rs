@@ -28,6 +28,12 @@ pub(super) struct Leaves<'a> {
     pub(super) settings: Vec<Leaf<'a>>,
     /// The `[[feed]]` tables with the byte offset of each.
     pub(super) feeds: Vec<(&'a DeTable<'a>, usize)>,
+    /// The `[[rule]]` tables likewise.
+    pub(super) rules: Vec<(&'a DeTable<'a>, usize)>,
+    /// The `[[output]]` tables likewise.
+    pub(super) outputs: Vec<(&'a DeTable<'a>, usize)>,
+    /// The `[[test]]` tables likewise.
+    pub(super) tests: Vec<(&'a DeTable<'a>, usize)>,
 }
 
 /// Collects what is wrong in one file.
@@ -127,7 +133,13 @@ impl<'a> Check<'a> {
                     };
                     self.table(path, &within, table, keys, None);
                     if let Some(leaves) = leaves.as_deref_mut() {
-                        leaves.feeds.push((table, one.span().start));
+                        let tables = match path {
+                            "rule" => &mut leaves.rules,
+                            "output" => &mut leaves.outputs,
+                            "test" => &mut leaves.tests,
+                            _ => &mut leaves.feeds,
+                        };
+                        tables.push((table, one.span().start));
                     }
                 }
             }
@@ -177,6 +189,14 @@ impl<'a> Check<'a> {
                 }
             }
             (Shape::OneOrMany(of), _) => self.value(name, shown, value, *of),
+            (Shape::Table(keys), DeValue::Table(table)) => {
+                let within = format!("`{name}` of {shown}");
+                self.table("", &within, table, keys, None);
+            }
+            (Shape::Rewrite, DeValue::Table(table)) => {
+                let within = format!("`{name}` of {shown}");
+                self.table("", &within, table, schema::REWRITE, None);
+            }
             (Shape::Every, DeValue::Table(table)) => {
                 let within = format!("`{name}` of {shown}");
                 self.table("", &within, table, schema::EVERY, None);

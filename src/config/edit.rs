@@ -5,6 +5,7 @@
 
 mod exported;
 mod locked;
+pub mod token;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,28 @@ pub enum Error {
         /// Which was meant.
         id: String,
         /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// There is no output of that name in it.
+    #[error("there is no output `{id}` in {}", path.display())]
+    NoSuchOutput {
+        /// Which was meant.
+        id: String,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The output has no token of that name.
+    #[error("`{output}` has no token `{name}`; `aggd token list` shows them")]
+    NoSuchToken {
+        /// The output.
+        output: String,
+        /// Which was meant.
+        name: String,
+    },
+    /// The file has its outputs or their tokens in a form that cannot be changed piece by piece.
+    #[error("{} lists its outputs or tokens in another form; write [[output]] tables with `tokens = [{{ … }}]` to let aggd change them", path.display())]
+    InlineOutputs {
+        /// Which.
         path: PathBuf,
     },
     /// The file has its feeds in a form that cannot be changed piece by piece.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::later;
-use super::schema::{EVERY, FILE, Key, SECRET, Shape};
+use super::schema::{EVERY, FILE, Key, REWRITE, SECRET, Shape};
 
 const DURATION: &str = "^\\s*([0-9]+\\s*(y|w|d|h|m|s|ms)\\s*)+$";
 const SIZE: &str = "^\\s*[0-9]+\\s*(B|KiB|MiB|GiB)\\s*$";
@@ -59,6 +59,10 @@ fn shape(path: &str, shape_of: Shape) -> Value {
         Shape::Id => json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}$" }),
         Shape::Http => json!({ "type": "string", "pattern": "^https?://" }),
         Shape::Mode => json!({ "type": "string", "pattern": "^0?[0-7]{3}$" }),
+        Shape::Rewrite => json!({ "anyOf": [
+            { "type": "string", "minLength": 1 },
+            table("", REWRITE),
+        ] }),
         Shape::Secret | Shape::Proxy => json!({ "anyOf": [
             { "type": "string" },
             table("", SECRET),
@@ -85,7 +89,8 @@ mod tests {
     #[test]
     fn what_is_refused_is_not_offered() {
         let schema = json_schema();
-        assert!(schema["properties"]["rule"].is_null());
+        let rule = &schema["properties"]["rule"]["items"]["properties"];
+        assert_eq!(rule["drop"]["type"], json!("boolean"));
         let feed = &schema["properties"]["feed"]["items"]["properties"];
         assert_eq!(feed["kind"]["enum"], json!(["feed", "file", "exec"]));
         assert_eq!(feed["url"]["description"], json!("Address of the feed."));

@@ -14,10 +14,6 @@ enum Later {
 }
 
 const LATER: &[Later] = &[
-    Later::Key("rule"),
-    Later::Key("output"),
-    Later::Key("test"),
-    Later::Key("feed.rule"),
     Later::Key("feed.select"),
     Later::Key("feed.zone"),
     Later::Word("feed.kind", "page"),

@@ -4,6 +4,7 @@
 
 mod content;
 mod keeping;
+mod ruled;
 mod serving;
 mod settings;
 mod sources;
@@ -11,6 +12,7 @@ mod visits;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -19,6 +21,7 @@ use super::check::{Check, Leaves};
 use super::problem::{Errors, Lines, Place, Problem};
 use super::secret::Surroundings;
 use super::{Config, Control, File};
+use crate::label::{self, rules::Rules};
 use settings::Settings;
 
 /// Reads the configuration out of its files: the first is the one that was asked for, the others were included by it.
@@ -133,7 +136,13 @@ impl Reading<'_> {
         let store = self.store(&settings, lines, &base, &site);
         let control = self.control(&settings, &base, &store);
         let label = self.label(&settings, lines);
-        let (sources, places) = self.sources(files, lines, all, poll.every);
+        let mut rules = Rules::default();
+        let (sources, places) = self.sources(files, lines, all, poll.every, &mut rules);
+        let ruled = self.ruled(files, lines, all, &mut rules);
+        let label = label::Options {
+            rules: Arc::new(rules),
+            ..label
+        };
         let origins = settings.origins(lines);
         Config {
             server,
@@ -149,6 +158,9 @@ impl Reading<'_> {
             log: self.log(&settings, lines),
             sources,
             places,
+            outputs: ruled.outputs,
+            output_places: ruled.places,
+            trials: ruled.trials,
             files: files.iter().map(|file| file.path.clone()).collect(),
             warnings: Vec::new(),
             origins,

@@ -49,6 +49,8 @@ pub(super) enum Shape {
     Secret,
     /// `none`, `env`, an address, or where to find one that must not stand here.
     Proxy,
+    /// A template, or `{ match, replace }`.
+    Rewrite,
     /// A list.
     List(&'static Shape),
     /// One, or a list.
@@ -68,6 +70,7 @@ const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
 }
 
 const COUNT: Shape = Shape::Whole(1, 1_000_000);
+const POINTS: Shape = Shape::Whole(-1_000_000, 1_000_000);
 const TEXTS: Shape = Shape::List(&Shape::Text);
 
 /// The top of the file.
@@ -110,17 +113,17 @@ pub(super) static FILE: &[Key] = &[
     key("feed", Shape::Tables(FEED), "A source to poll."),
     key(
         "rule",
-        Shape::Any,
+        Shape::Tables(RULE),
         "What to do with articles that match an expression.",
     ),
     key(
         "output",
-        Shape::Any,
+        Shape::Tables(OUTPUT),
         "A feed of its own, chosen by an expression.",
     ),
     key(
         "test",
-        Shape::Any,
+        Shape::Tables(TEST),
         "An article and what should become of it, tried by `aggd check`.",
     ),
 ];
@@ -449,9 +452,136 @@ pub(super) static FEED: &[Key] = &[
     key("zone", Shape::Text, "Time zone of dates that name none."),
     key(
         "rule",
-        Shape::Any,
+        Shape::Tables(RULE),
         "Rules for this source alone, before the others.",
     ),
+];
+
+static RULE: &[Key] = &[
+    key(
+        "name",
+        Shape::Text,
+        "What to call it in logs and explanations.",
+    ),
+    key(
+        "when",
+        Shape::Text,
+        "Condition in CEL over title url author content text tags category feed lang score published words enclosures; without, always.",
+    ),
+    key("tag", TEXTS, "Tags to give."),
+    key("untag", TEXTS, "Tags to take away."),
+    key("category", Shape::Text, "Category to put it into."),
+    key("score", POINTS, "To be added to the score."),
+    key(
+        "title",
+        Shape::Rewrite,
+        "Another headline: a template such as \"[{feed}] {title}\", or { match, replace }.",
+    ),
+    key(
+        "url",
+        Shape::Rewrite,
+        "Another address: a template, or { match, replace }.",
+    ),
+    key("drop", Shape::Flag, "Do not keep the article."),
+    key("stop", Shape::Flag, "Ask no further rule."),
+];
+
+/// `{ match, replace }`.
+pub(super) static REWRITE: &[Key] = &[
+    key("match", Shape::Text, "A pattern."),
+    key(
+        "replace",
+        Shape::Any,
+        "What stands in its place; $1 is what its first group caught.",
+    ),
+];
+
+static OUTPUT: &[Key] = &[
+    key("id", Shape::Id, "Its name in addresses: /outputs/ID.atom."),
+    key("title", Shape::Text, "Title for people."),
+    key("description", Shape::Text, "What it is, for people."),
+    key(
+        "when",
+        Shape::Text,
+        "Condition in CEL, as in [[rule]]; without, everything.",
+    ),
+    key("items", Shape::Whole(1, 500), "Articles in its feed."),
+    key(
+        "limit_per_feed",
+        Shape::Whole(1, 500),
+        "Articles of one source in one document.",
+    ),
+    key(
+        "order",
+        Shape::Choice(&["newest", "score"]),
+        "score: the highest first, among the newest 500.",
+    ),
+    key(
+        "content",
+        Shape::Choice(&["full", "summary", "title"]),
+        "How much of the text it carries.",
+    ),
+    key(
+        "formats",
+        Shape::List(&Shape::Choice(&["rss", "atom", "json"])),
+        "In which formats it is served; all of them unless said otherwise.",
+    ),
+    key(
+        "title_template",
+        Shape::Text,
+        "Headlines in it, such as \"{title} ({feed})\".",
+    ),
+    key(
+        "tokens",
+        Shape::List(&Shape::Table(TOKEN)),
+        "Served under /p/TOKEN/ alone, to who has one of these; `aggd token new` makes them.",
+    ),
+];
+
+static TOKEN: &[Key] = &[
+    key("name", Shape::Text, "Who has it."),
+    key("sha256", Shape::Text, "Hash of the secret."),
+    key("env", Shape::Text, "Name of an environment variable."),
+    key("credential", Shape::Text, "Name of a systemd credential."),
+    key("file", Shape::Text, "Path of a file."),
+];
+
+static TEST: &[Key] = &[
+    key("article", Shape::Table(SAMPLE), "An article."),
+    key("expect", Shape::Table(EXPECT), "What should become of it."),
+];
+
+static SAMPLE: &[Key] = &[
+    key("title", Shape::Text, "Headline."),
+    key("url", Shape::Text, "Address."),
+    key("author", Shape::Text, "Author."),
+    key("content", Shape::Text, "Text as HTML."),
+    key("text", Shape::Text, "Text without markup."),
+    key("tags", TEXTS, "Labels of the publisher."),
+    key("category", Shape::Text, "Category of its source."),
+    key(
+        "feed",
+        Shape::Id,
+        "Its source, whose own rules and tags count.",
+    ),
+    key("lang", Shape::Text, "Language."),
+    key("published", Shape::Text, "Publication date (RFC 3339)."),
+];
+
+static EXPECT: &[Key] = &[
+    key("tags", TEXTS, "Tags that it has, perhaps among others."),
+    key("not_tags", TEXTS, "Tags that it has not."),
+    key(
+        "outputs",
+        TEXTS,
+        "Outputs it stands in, perhaps among others; all: everything public.",
+    ),
+    key("not_outputs", TEXTS, "Outputs it does not stand in."),
+    key("category", Shape::Text, "Its category."),
+    key("title", Shape::Text, "Its headline."),
+    key("url", Shape::Text, "Its address."),
+    key("score", POINTS, "Its score."),
+    key("drop", Shape::Flag, "Whether a rule drops it."),
 ];
 
 /// `{ env | credential | file, prefix }`.

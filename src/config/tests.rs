@@ -132,8 +132,40 @@ const MISTAKES: &[(&str, &str)] = &[
         "feeds.toml:3:1: `kind = \"page\"` in [[feed]] is not available in this version",
     ),
     (
-        "[[output]]\nid = \"morning\"\n",
-        "feeds.toml:1:3: `[[output]]` is not available in this version",
+        "[[output]]\ntitle = \"Morning\"\n",
+        "feeds.toml:1:1: an [[output]] needs an `id`",
+    ),
+    (
+        "[[rule]]\nwhen = 'title == \"疫情\" && scor > 3'\ntag = [\"x\"]\n",
+        "feeds.toml:2:26: in `when`: there is no variable `scor`; there are title, url, author, content, text, tags, category, feed, lang, score, published, words, enclosures",
+    ),
+    (
+        "[[rule]]\nwhen = \"title.matches(\\\"\\\\\\\\b(\\\")\"\ntag = [\"x\"]\n",
+        "feeds.toml:2:23: in `when`: not a pattern: unclosed group",
+    ),
+    (
+        "[[rule]]\nwhen = \"\"\"\n  title.size() > 3 &&\n  nothing\"\"\"\ndrop = true\n",
+        "feeds.toml:4:3: in `when`: there is no variable `nothing`; there are title, url, author, content, text, tags, category, feed, lang, score, published, words, enclosures",
+    ),
+    (
+        "[[rule]]\nwhen = 'tags.exists(a, tags.exists(b, text.contains(a + b)))'\ndrop = true\n",
+        "feeds.toml:2:9: in `when`: this could take 52 times as long as an article may: a loop inside a loop, or a whole text looked at in one",
+    ),
+    (
+        "[[rule]]\nwhen = 'score > 3'\n",
+        "feeds.toml:1:1: this rule does nothing; give it `tag`, `untag`, `category`, `score`, `title`, `url`, `drop` or `stop`",
+    ),
+    (
+        "[[feed]]\nurl = \"https://a.org/\"\n  [[feed.rule]]\n  title = \"{titel}\"\n",
+        "feeds.toml:4:12: `{titel` is none of {title}, {url}, {author}, {category}, {feed}, {lang}, {score}; a brace itself is written twice",
+    ),
+    (
+        "[[output]]\nid = \"a\"\ntokens = [{ name = \"phone\" }]\n",
+        "feeds.toml:3:11: a token needs one of `sha256` (`aggd token new` writes it), `credential`, `env` and `file`",
+    ),
+    (
+        "[[output]]\nid = \"a\"\n[[output]]\nid = \"a\"\n",
+        "feeds.toml:3:1: the id `a` is taken by feeds.toml:1:1",
     ),
     (
         "[publish]\nhub = [\"https://hub.example/\"]\n",

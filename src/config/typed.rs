@@ -163,6 +163,10 @@ pub(super) fn fits(shape: Shape, value: &DeValue<'_>) -> Result<(), String> {
             text.and_then(mode).is_some(),
             "permissions such as \"0660\"",
         ),
+        Shape::Rewrite => (
+            text.is_some_and(|text| !text.trim().is_empty()),
+            "a template in quotes or { match, replace }",
+        ),
         Shape::Proxy => (
             text.is_some_and(proxy),
             "\"none\", \"env\", or an address that begins with http://, https://, socks5:// or socks5h://",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Parts, ingest_options};
+use super::Parts;
 use crate::config::Config;
 use crate::model::source::{Source, SourceId};
 use crate::model::time::Timestamp;
@@ -58,7 +58,7 @@ impl Parts {
         let settings = settings.map_err(|error| error.to_string())?;
         let reloaded = differences(&old, &new);
         // From here on nothing can refuse.
-        let ingest = Arc::new(ingest_options(&new));
+        let ingest = Arc::new(ops::labels::ingest_options(&new));
         let sources = Arc::new(new.source_map());
         if let Err(error) = self
             .poller
@@ -71,6 +71,9 @@ impl Parts {
             self.publisher.reload(settings);
         }
         self.config.store(Arc::new(new));
+        if let Err(error) = self.relabel_if_needed().await {
+            tracing::error!(%error, "stories keep their labels for now");
+        }
         Ok(reloaded)
     }
 }
@@ -124,8 +127,20 @@ fn differences(old: &Config, new: &Config) -> Reloaded {
         ("[poll]", old.poll != new.poll),
         ("[fetch]", old.fetch != new.fetch),
         ("[dedup]", old.dedup != new.dedup),
-        ("[tags], [category]", old.label != new.label),
+        (
+            "[tags], [category]",
+            old.label.without_rules() != new.label.without_rules(),
+        ),
         ("[publish]", old.publish != new.publish),
+        (
+            "[[rule]]",
+            old.label.rules.story != new.label.rules.story
+                || old.label.rules.feeds != new.label.rules.feeds,
+        ),
+        (
+            "[[output]]",
+            old.label.rules.outputs != new.label.rules.outputs || old.outputs != new.outputs,
+        ),
     ];
     let fixed = [
         ("[server] listen, limits", old.server != new.server),

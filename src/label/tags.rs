@@ -57,7 +57,7 @@ pub(super) fn united(copies: &[Sighting]) -> Vec<Tag> {
 }
 
 /// A name as a tag: aliases followed, spelling chosen; `None` if it is no label.
-fn tag(name: &str, origin: Origin, options: &Options) -> Option<Tag> {
+pub(super) fn tag(name: &str, origin: Origin, options: &Options) -> Option<Tag> {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     let written = text::key(&name);
     let meant = options.alias.get(&written).unwrap_or(&name);
@@ -78,7 +78,7 @@ fn tag(name: &str, origin: Origin, options: &Options) -> Option<Tag> {
 }
 
 /// One tag a key; the more trusted origin stays.
-fn add(tags: &mut Vec<Tag>, found: Option<Tag>) {
+pub(super) fn add(tags: &mut Vec<Tag>, found: Option<Tag>) {
     let Some(found) = found else { return };
     match tags.iter_mut().find(|tag| tag.key == found.key) {
         Some(known) if found.origin < known.origin => *known = found,

@@ -82,6 +82,8 @@ pub struct Sighting {
     pub trust: u8,
     /// Characters of its text.
     pub fullness: u32,
+    /// Score that the rules of its source gave it.
+    pub score: i32,
 }
 
 /// Enough to filter, order and recognise an article without its text: what the index holds.

@@ -102,6 +102,8 @@ pub struct Selection {
     pub before: Option<Timestamp>,
     /// First seen in this month (UTC): the archive documents.
     pub month: Option<(i32, u32)>,
+    /// No more than these of one leading source on a page.
+    pub per_source: Option<u32>,
 }
 
 impl Selection {
@@ -120,6 +122,7 @@ impl Selection {
             since: None,
             before: None,
             month: None,
+            per_source: None,
         }
     }
 

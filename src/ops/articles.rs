@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Error};
 use crate::config::value;
+use crate::label;
 use crate::model::article::{Article, ArticleId, Sighting};
 use crate::model::entry::Content;
 use crate::model::label::{Cursor, Scope, Selection};
@@ -144,6 +145,9 @@ pub struct Explanation {
     pub outputs: Vec<String>,
     /// Sum of the rules' scores.
     pub score: i32,
+    /// The general rules that hold for it by now, by name.
+    #[serde(default)]
+    pub rules: Vec<String>,
 }
 
 /// A tag and who says so.
@@ -361,8 +365,15 @@ pub async fn explain(context: &Context, id: &str) -> Result<Explanation, Error> 
             .collect(),
         outputs: article.head.outputs.clone(),
         score: article.head.score,
+        rules: rules_hit(context, &article),
         row: row(&article),
     })
+}
+
+fn rules_hit(context: &Context, article: &Article) -> Vec<String> {
+    let config = context.config.load();
+    let mut again = article.clone();
+    label::story(&mut again, &config.label).hits
 }
 
 /// A page of sightings: `most` articles with all the places they were seen at.

@@ -7,10 +7,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Error};
+use super::{Context, Error, labels};
 use crate::config::Config;
 use crate::fetch::Fetcher;
-use crate::ingest;
 use crate::metrics::Metrics;
 use crate::model::source::{
     Fault, Health, Move, MoveCandidate, Source, SourceId, SourceKind, SourceState, Visit,
@@ -112,6 +111,12 @@ pub struct Status {
     pub reload_failed: Option<String>,
     /// What is odd in feeds.toml.
     pub warnings: Vec<String>,
+    /// How far labelling stories again has come, while it is under way.
+    #[serde(default)]
+    pub relabel: Option<String>,
+    /// Rules and outputs that failed for articles, with the first failure of each.
+    #[serde(default)]
+    pub troubles: Vec<String>,
     /// What is wrong with which source, worst first, at most ten.
     pub failing: Vec<FeedRow>,
 }
@@ -372,6 +377,8 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
         disk_full: figures.full,
         reload_failed: reload_failed.map(|failure| format!("{}: {}", failure.0, failure.1)),
         warnings: config.warnings.iter().map(ToString::to_string).collect(),
+        relabel: labels::progress(context),
+        troubles: labels::troubles(&config),
         failing,
     })
 }
@@ -601,11 +608,7 @@ pub async fn progress(context: &Context, since: &Since) -> Result<Progress, Erro
 fn own_poller(context: &Context, config: &Config) -> Result<Poller, Error> {
     let fetcher = Fetcher::new(config.fetch.clone())
         .map_err(|error| Error::Failed(super::with_causes(&error)))?;
-    let options = ingest::Options {
-        dedup: config.dedup,
-        label: config.label.clone(),
-        ..ingest::Options::default()
-    };
+    let options = labels::ingest_options(config);
     Ok(Poller::new(
         Arc::clone(context.store()?),
         Arc::new(fetcher),

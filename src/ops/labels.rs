@@ -1,8 +1,14 @@
-//! Tags and categories with their counts.
+//! Tags and categories with their counts; stories labelled again.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Error};
+use super::{Context, Error, articles};
+use crate::config::Config;
+use crate::ingest;
+pub use crate::ingest::relabel::Difference;
+use crate::ingest::relabel::{self, Ask};
 use crate::model::label::LabelCount;
 
 /// A tag or category.
@@ -18,6 +24,91 @@ pub struct LabelRow {
     pub title: Option<String>,
     /// Sources on this shelf.
     pub feeds: Option<u64>,
+}
+
+/// Which stories to label again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Retag {
+    /// Published since: RFC 3339, or a duration back from now.
+    pub since: Option<String>,
+    /// Only say what would change.
+    pub dry_run: bool,
+    /// The last page's `next`.
+    pub after: u64,
+}
+
+/// What labelling a page of stories again brought.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Retagged {
+    /// To be given as `after` for the next page.
+    pub next: Option<u64>,
+    /// Stories looked at.
+    pub looked: u64,
+    /// What is, or would be, different.
+    pub differences: Vec<Difference>,
+}
+
+/// Labels a page of stories again, by the rules, outputs and tags of today; what a rule drops goes for good.
+///
+/// # Errors
+/// If there is no store or it fails.
+pub async fn retag(context: &Context, wanted: &Retag) -> Result<Retagged, Error> {
+    const PAGE: usize = 500;
+    let config = context.config.load_full();
+    let now = context.clock.now();
+    let since = wanted.since.as_deref();
+    let since = since.map(|text| articles::since(text, now)).transpose()?;
+    let ask = Ask {
+        since,
+        dry_run: wanted.dry_run,
+        may_drop: true,
+    };
+    let options = Arc::new(ingest_options(&config));
+    let sources = Arc::new(config.source_map());
+    let store = context.store()?;
+    let place = (wanted.after, PAGE);
+    let done = relabel::page(&**store, &sources, &options, ask, place, now).await?;
+    Ok(Retagged {
+        next: done.next,
+        looked: done.looked,
+        differences: done.differences,
+    })
+}
+
+/// What the steps between need, from the configuration.
+#[must_use]
+pub fn ingest_options(config: &Config) -> ingest::Options {
+    ingest::Options {
+        dedup: config.dedup,
+        label: config.label.clone(),
+        ..ingest::Options::default()
+    }
+}
+
+/// How far labelling stories again has come, in words; `None` if nothing is to be said.
+pub(super) fn progress(context: &Context) -> Option<String> {
+    let progress = *context.relabel.borrow();
+    if progress.running {
+        return Some(format!(
+            "{} of {} stories looked at, {} changed",
+            progress.looked, progress.of, progress.changed
+        ));
+    }
+    (progress.spared > 0).then(|| {
+        format!(
+            "{} stories that a rule drops are still kept; `aggd retag` drops them",
+            progress.spared
+        )
+    })
+}
+
+/// Rules and outputs that failed for articles.
+pub(super) fn troubles(config: &Config) -> Vec<String> {
+    let told = config.label.rules.troubles();
+    told.into_iter()
+        .map(|(name, first, articles)| format!("{name} failed for {articles} articles: {first}"))
+        .collect()
 }
 
 /// All tags, most articles first.

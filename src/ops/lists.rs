@@ -8,12 +8,16 @@ use super::{Context, Error};
 use crate::config::Config;
 use crate::model::time::Timestamp;
 use crate::publish;
+use crate::rule::Expression;
 
 /// Which list, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Preview {
     /// Path and query of the list, as a reader would ask for it.
     pub target: String,
+    /// Only articles for which this expression holds.
+    #[serde(default)]
+    pub when: Option<String>,
 }
 
 /// A document as readers get it.
@@ -29,13 +33,14 @@ pub fn settings(config: &Config, shaped: Timestamp) -> publish::Settings {
     publish::Settings {
         site: config.site.clone(),
         options: config.publish,
-        label: config.label.clone(),
+        label: config.label.without_rules(),
         sources: config
             .sources
             .iter()
             .map(|source| facts(source, config))
             .collect(),
-        outputs: Vec::new(),
+        outputs: config.outputs.clone(),
+        only: None,
         shaped,
     }
 }
@@ -85,7 +90,14 @@ pub fn target(typed: &str, format: Option<&str>, most: Option<usize>) -> String 
 /// If there is none of that name, or the store cannot be read.
 pub async fn preview(context: &Context, wanted: &Preview) -> Result<Previewed, Error> {
     let config = context.config.load_full();
-    let settings = settings(&config, context.clock.now().whole_seconds());
+    let mut settings = settings(&config, context.clock.now().whole_seconds());
+    if let Some(source) = &wanted.when {
+        let compiled = Expression::compile(source);
+        settings.only = Some(compiled.map_err(|mistake| {
+            let at = source[..mistake.at].chars().count() + 1;
+            Error::Invalid(format!("--when, character {at}: {}", mistake.text))
+        })?);
+    }
     let store = Arc::clone(context.store()?);
     let bytes = publish::preview(store, settings, &wanted.target)
         .await

@@ -269,6 +269,11 @@ pub(super) fn item(context: &Context<'_>, article: &Article, extent: Extent) -> 
         },
         category: leader
             .and_then(|sighting| sighting.category.as_deref())
+            // A rule may have put the story elsewhere.
+            .filter(|name| {
+                let key = text::key(name);
+                head.categories.iter().any(|known| text::key(known) == key)
+            })
             .or(head.categories.first().map(String::as_str))
             .and_then(|name| plain::some_line(Some(name))),
         labels: labels(context, article),

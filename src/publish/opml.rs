@@ -60,7 +60,13 @@ pub(super) fn own(context: &Context<'_>, lists: &[(List, String)], modified: Tim
     };
     let mut shelves: BTreeMap<(u8, &str), Vec<String>> = BTreeMap::new();
     for (list, title) in lists {
-        let feed = context.link(&format!("{}.{}", list.stem(), Format::Rss.ending()));
+        let formats = context.settings.formats(list);
+        let format = if formats.contains(&Format::Rss) {
+            Format::Rss
+        } else {
+            formats[0]
+        };
+        let feed = context.link(&format!("{}.{}", list.stem(), format.ending()));
         let page = context.link(&list.page());
         shelves.entry(kinds(list)).or_default().push(outline(
             &plain::line(title),

@@ -69,8 +69,11 @@ pub(super) fn list(
         (true, false) => format!("?{place}"),
         (false, false) => format!("?{kept}&{place}"),
     };
-    let feeds: Vec<(Format, String)> = Format::ALL
-        .into_iter()
+    let feeds: Vec<(Format, String)> = context
+        .settings
+        .formats(list)
+        .iter()
+        .copied()
         .map(|format| {
             let path = format!("{prefix}{}.{}{}", list.stem(), format.ending(), query(""));
             (format, context.link(&path))

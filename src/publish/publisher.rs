@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use unicode_normalization::UnicodeNormalization;
 
-use super::address::{Format, List, Request, Route};
+use super::address::{List, Request, Route};
 use super::cache::{Cache, Depends, Dirty, Slot};
 use super::document::{Coding, Document};
 use super::item::Names;
@@ -278,7 +278,8 @@ impl Publisher {
         let settings = self.settings.load_full();
         let lists = render::lists(&*self.store, &settings).await?;
         let feeds = lists.iter().flat_map(|(list, _)| {
-            Format::ALL.map(|format| format!("/{}.{}", list.stem(), format.ending()))
+            let formats = settings.formats(list).iter();
+            formats.map(|format| format!("/{}.{}", list.stem(), format.ending()))
         });
         Ok(feeds
             .chain(["/opml".to_owned(), "/opml/own".to_owned()])
@@ -467,7 +468,10 @@ impl Publisher {
     async fn redraw(&self, slot: &Arc<Slot>) {
         let _flight = slot.flight.lock().await;
         if let Err(error) = self.draw(slot, true).await {
-            tracing::debug!(address = %slot.request.asked, %error, "dropped a document");
+            // An address with a secret in it is nothing for a log.
+            if slot.request.token.is_none() {
+                tracing::debug!(address = %slot.request.asked, %error, "dropped a document");
+            }
             self.cache.remove(&slot.request.asked);
         }
     }
@@ -506,6 +510,11 @@ fn allowed(settings: &Settings, request: &Request) -> Result<(), Error> {
     let Some(list) = request.list() else {
         return Ok(());
     };
+    if let Route::Feed(_, _, format) = &request.route
+        && !settings.formats(list).contains(format)
+    {
+        return Err(nothing());
+    }
     match (list, &request.token) {
         (List::Output(id), Some(secret)) => {
             let hash: [u8; 32] = Sha256::digest(secret).into();
@@ -517,7 +526,7 @@ fn allowed(settings: &Settings, request: &Request) -> Result<(), Error> {
             opens.then_some(()).ok_or_else(nothing)
         }
         (List::Output(id), None) => match settings.output(id) {
-            Some(output) if output.tokens.is_empty() => Ok(()),
+            Some(output) if !output.restricted => Ok(()),
             _ => Err(Error::NotFound(format!("There is no output `{id}`."))),
         },
         (List::Source(id), _) if settings.source(id).is_some_and(|facts| facts.private) => {

@@ -1,7 +1,7 @@
 //! From a request to a document, in two halves: [`gather`] reads from the store what the document shows, and
 //! [`document`] turns that into bytes without touching anything.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +10,13 @@ use super::document::{Document, Kind, Label};
 use super::item::{Context, Item, Names, item};
 use super::query::MOST;
 use super::sheet::{self, Naming, Standing};
-use super::{Error, Settings, index, opml, page, plain};
+use super::{Error, Order, Settings, index, opml, page, plain};
+use crate::label;
 use crate::model::article::{Article, ArticleId, Revision};
 use crate::model::label::{Cursor, LabelCount, Scope, Selection};
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
+use crate::rule::Expression;
 use crate::store::{Found, Listing, Page, Store};
 use crate::text;
 
@@ -155,13 +157,12 @@ fn page_size(
     list: &List,
     month: Option<(i32, u32)>,
 ) -> usize {
-    let output = match list {
-        List::Output(id) => settings.output(id).and_then(|output| output.items),
-        _ => None,
-    };
+    let output = settings.output_of(list);
     let usual = match month {
         Some(_) => MOST,
-        None => output.unwrap_or(settings.options.items),
+        None => output
+            .and_then(|output| output.items)
+            .unwrap_or(settings.options.items),
     };
     request.query.n.unwrap_or(usual).clamp(1, MOST)
 }
@@ -188,6 +189,10 @@ async fn select(
         month,
         ..Selection::of(scope(settings, list))
     };
+    let output = settings.output_of(list).filter(|_| month.is_none());
+    let by_score = output.is_some_and(|output| output.order == Order::Score);
+    let limit = output.and_then(|output| output.limit_per_feed);
+    selection.per_source = limit.filter(|_| !by_score);
     let most = page_size(settings, request, list, month);
     let page = match (query.before_place, query.after_place) {
         (Some(cursor), after) => {
@@ -197,10 +202,13 @@ async fn select(
             Page::After { cursor, most }
         }
         (None, Some(cursor)) => Page::Before { cursor, most },
-        (None, None) if *list == List::Popular => Page::First { most: MOST },
+        (None, None) if *list == List::Popular || by_score => Page::First { most: MOST },
         (None, None) => Page::First { most },
     };
-    let mut listing = store.select(&selection, page).await?;
+    let mut listing = match &settings.only {
+        Some(only) => only_fitting(store, &selection, page, most, only).await?,
+        None => store.select(&selection, page).await?,
+    };
     if request.token.is_none() {
         // The store keeps them apart already; a list for everybody looks twice.
         listing
@@ -210,7 +218,71 @@ async fn select(
     if *list == List::Popular {
         popular(&mut listing, most);
     }
+    if by_score {
+        best(&mut listing, limit, most);
+    }
     Ok(listing)
+}
+
+/// A page of those articles for which an expression holds, looked for among so many at most.
+async fn only_fitting(
+    store: &dyn Store,
+    selection: &Selection,
+    mut page: Page,
+    most: usize,
+    only: &Expression,
+) -> Result<Listing, Error> {
+    const LOOKED_AT: usize = 20_000;
+    let (mut found, mut looked) = (Vec::new(), 0);
+    loop {
+        let mut listing = store.select(selection, page).await?;
+        looked += listing.articles.len();
+        let last = listing.articles.last().map(|(cursor, _)| *cursor);
+        let (articles, only) = (std::mem::take(&mut listing.articles), only.clone());
+        let work = move || -> Result<Vec<(Cursor, Arc<Article>)>, String> {
+            let mut fitting = articles;
+            let mut failed = None;
+            fitting.retain(|(_, article)| {
+                label::rules::fits(article, &only).unwrap_or_else(|error| {
+                    failed.get_or_insert(error);
+                    false
+                })
+            });
+            failed.map_or(Ok(fitting), Err)
+        };
+        let worked = tokio::task::spawn_blocking(work).await;
+        let fitting = worked.unwrap_or_else(|failure| Err(failure.to_string()));
+        found.extend(fitting.map_err(|error| {
+            Error::BadRequest(format!("The expression failed for an article: {error}."))
+        })?);
+        match last {
+            Some(cursor) if listing.older && found.len() < most && looked < LOOKED_AT => {
+                page = Page::After { cursor, most: MOST };
+            }
+            _ => {
+                listing.older |= found.len() > most;
+                found.truncate(most);
+                listing.articles = found;
+                return Ok(listing);
+            }
+        }
+    }
+}
+
+/// Orders by score, then newest first, with so many of one source at most.
+fn best(listing: &mut Listing, limit: Option<u32>, most: usize) {
+    listing
+        .articles
+        .sort_by_key(|(cursor, article)| std::cmp::Reverse((article.head.score, *cursor)));
+    let mut counts: HashMap<SourceId, u32> = HashMap::new();
+    listing.articles.retain(|(_, article)| {
+        let count = counts.entry(article.head.source.clone()).or_default();
+        *count += 1;
+        limit.is_none_or(|limit| *count <= limit)
+    });
+    listing.articles.truncate(most);
+    listing.older = false;
+    listing.newer = false;
 }
 
 /// Orders by the number of sources. The days are counted back from the last change, so that the same articles are
@@ -388,11 +460,7 @@ pub(super) async fn lists(
             .unwrap_or_else(|| id.to_string());
         lists.push((List::Source(id), title));
     }
-    for output in settings
-        .outputs
-        .iter()
-        .filter(|output| output.tokens.is_empty())
-    {
+    for output in settings.outputs.iter().filter(|output| !output.restricted) {
         let title = output.title.clone().unwrap_or_else(|| output.id.clone());
         lists.push((List::Output(output.id.clone()), title));
     }
@@ -501,7 +569,7 @@ pub(super) fn part(
     else {
         return Err(Error::NotFound("There is nothing at this address.".into()));
     };
-    let items = items(&context, shown)
+    let items = items(&context, list, shown)
         .into_iter()
         .filter(|item| wanted.contains(&item.article))
         .collect();
@@ -516,12 +584,22 @@ pub(super) fn part(
     sheet::write(&sheet, *format)
 }
 
-fn items(context: &Context<'_>, shown: &Shown) -> Vec<Item> {
-    let extent = context.settings.options.content;
+fn items(context: &Context<'_>, list: &List, shown: &Shown) -> Vec<Item> {
+    let output = context.settings.output_of(list);
+    let extent = output.and_then(|output| output.content);
+    let extent = extent.unwrap_or(context.settings.options.content);
+    let template = output.and_then(|output| output.title_template.as_ref());
     shown
         .articles
         .iter()
-        .map(|(_, article)| item(context, article, extent))
+        .map(|(_, article)| {
+            let mut item = item(context, article, extent);
+            if let Some(template) = template {
+                let title = label::rules::fill(article, template);
+                item.title = plain::some_line(Some(&title)).unwrap_or(item.title);
+            }
+            item
+        })
         .collect()
 }
 
@@ -556,7 +634,7 @@ fn feed(
     };
     let updated = floor(context, changed);
     let mut articles = &shown.articles[..];
-    let mut items = items(context, shown);
+    let mut items = items(context, list, shown);
     let backwards = request.query.after_place.is_some() && request.query.before_place.is_none();
     let most = context.settings.options.max_bytes;
     let body = loop {
@@ -679,14 +757,16 @@ fn list_page(
         months: &[],
         updated,
     };
-    let mut items = items(context, shown);
+    let mut items = items(context, list, shown);
     for item in &mut items {
         item.shorten();
     }
     let source_title = sheet::source_title(context, list, &items);
     let naming: Naming = sheet::naming(context, request, list, &source_title);
     let body = page::list(context, request, list, &naming, &standing, &items);
-    let links: Vec<String> = Format::ALL
+    let links: Vec<String> = context
+        .settings
+        .formats(list)
         .iter()
         .map(|format| {
             let url = context.link(&format!(

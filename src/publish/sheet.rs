@@ -134,11 +134,16 @@ pub(super) fn naming(
             )
         }
         List::Output(id) => {
-            let title = settings
-                .output(id)
-                .and_then(|output| output.title.as_deref());
-            let shown = plain::some_line(title).unwrap_or_else(|| id.clone());
-            (Some(shown.clone()), shown, format!("o/{id}"))
+            let output = settings.output(id);
+            let line = |text: Option<&String>| plain::some_line(text.map(String::as_str));
+            let shown =
+                line(output.and_then(|output| output.title.as_ref())).unwrap_or_else(|| id.clone());
+            let about = line(output.and_then(|output| output.description.as_ref()));
+            (
+                Some(shown.clone()),
+                about.unwrap_or(shown),
+                format!("o/{id}"),
+            )
         }
     };
     let narrowed = if request.query.kept.is_empty() {
@@ -290,9 +295,11 @@ pub(super) fn sheet(
         description: naming.description,
         own_url: context.link(&request.asked),
         page_url: context.link(&format!("{prefix}{}", list.page())),
-        formats: Format::ALL
-            .into_iter()
-            .map(|format| (format, alternate(format)))
+        formats: context
+            .settings
+            .formats(list)
+            .iter()
+            .map(|format| (*format, alternate(*format)))
             .collect(),
         links,
         updated: standing.updated,

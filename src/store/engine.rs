@@ -1,7 +1,7 @@
 //! The store as everybody else sees it: questions go to the log and the index on the blocking pool, batches to the writer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,7 +3,7 @@
 //! It is the model that tests compare the real engine with, and a store for tests of other rooms. It keeps nothing
 //! when it is dropped.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -471,6 +471,34 @@ pub(super) fn in_order(head: &Head, mut all: Vec<Sighting>) -> Vec<Sighting> {
     sorted
 }
 
+/// A page with no more than so many articles of one source, and where it begins and ends in the whole list.
+fn limited(
+    all: &[(Cursor, Arc<Article>)],
+    page: Page,
+    from: usize,
+    to: usize,
+    limit: u32,
+) -> (Vec<(Cursor, Arc<Article>)>, usize, usize) {
+    let mut counts: HashMap<SourceId, u32> = HashMap::new();
+    let mut take = |at: &usize| {
+        let count = counts.entry(all[*at].1.head.source.clone()).or_default();
+        *count += 1;
+        *count <= limit
+    };
+    let (Page::First { most } | Page::After { most, .. } | Page::Before { most, .. }) = page;
+    let places: Vec<usize> = if matches!(page, Page::Before { .. }) {
+        let mut places: Vec<usize> = (0..to).rev().filter(&mut take).take(most).collect();
+        places.reverse();
+        places
+    } else {
+        (from..all.len()).filter(&mut take).take(most).collect()
+    };
+    let shown = places.iter().map(|at| all[*at].clone()).collect();
+    let first = places.first().copied().unwrap_or(from);
+    let last = places.last().map_or(first, |last| last + 1);
+    (shown, first, last)
+}
+
 /// The spelling that most articles use; of equals the first in the order of the alphabet.
 pub(super) fn commonest(spellings: &[(String, u64)]) -> &str {
     let best = spellings
@@ -527,7 +555,7 @@ impl Tables {
             })
             .collect();
         all.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
-        let (from, to) = match page {
+        let (mut from, mut to) = match page {
             Page::First { most } => (0, most.min(all.len())),
             Page::After { cursor, most } => {
                 let from = all.partition_point(|(place, _)| *place >= cursor);
@@ -538,9 +566,13 @@ impl Tables {
                 (to.saturating_sub(most), to)
             }
         };
+        let mut shown = all[from..to].to_vec();
+        if let Some(limit) = selection.per_source {
+            (shown, from, to) = limited(&all, page, from, to, limit);
+        }
         let named = self.names.get(&name(&selection.scope));
         Listing {
-            articles: all[from..to].to_vec(),
+            articles: shown,
             older: to < all.len(),
             newer: from > 0,
             known: named.is_some() || selection.scope == Scope::All,

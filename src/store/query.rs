@@ -1,6 +1,7 @@
 //! Pages of lists: sets of places are merged in the order of publication, so a page costs what it shows and not what the
 //! store holds. Nothing here keeps a lock: each step looks for the next place beyond the one before.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::apply::list_prefix;
@@ -190,7 +191,12 @@ struct Query<'a> {
     newest: Place,
     /// Articles of the month asked for that a whole list has, if that is known.
     in_month: Option<u64>,
+    /// Articles of one source on a page.
+    per_source: Option<u32>,
 }
+
+/// Articles that are looked at for one page whose sources are limited.
+const LIMITED: usize = 2000;
 
 /// What only an article's own record can tell.
 struct Filter {
@@ -286,6 +292,7 @@ impl<'a> Query<'a> {
             oldest,
             newest,
             in_month,
+            per_source: selection.per_source,
         }))
     }
 
@@ -390,7 +397,9 @@ impl<'a> Query<'a> {
         way: Way,
     ) -> Result<Vec<(Cursor, Arc<Article>)>, Error> {
         let mut found = Vec::with_capacity(most.min(512));
-        while found.len() < most {
+        let mut of_source: HashMap<SourceId, u32> = HashMap::new();
+        let mut looked = 0;
+        while found.len() < most && looked < LIMITED {
             if self.in_month.is_some_and(|all| found.len() as u64 >= all) {
                 break;
             }
@@ -398,7 +407,19 @@ impl<'a> Query<'a> {
                 break;
             };
             let cursor = packed::cursor(place);
-            found.push((cursor, self.core.article(cursor.seq, &rec)?));
+            let mut wanted = true;
+            if let Some(limit) = self.per_source {
+                looked += 1;
+                if let Some(live) = self.core.live(cursor.seq)? {
+                    let source = live.stand.head.source.clone();
+                    let count = of_source.entry(source).or_default();
+                    *count += 1;
+                    wanted = *count <= limit;
+                }
+            }
+            if wanted {
+                found.push((cursor, self.core.article(cursor.seq, &rec)?));
+            }
             from = match way {
                 Way::Older => below(packed::bare(place)),
                 Way::Newer => above(last_at(cursor)),

@@ -28,6 +28,7 @@ mod poll;
 mod program;
 mod publish;
 mod reload;
+mod rules;
 mod samples;
 mod serve;
 mod service;

@@ -48,6 +48,7 @@ pub(crate) fn settings() -> Settings {
             facts("ribao", Some("社会新闻")),
         ],
         outputs: Vec::new(),
+        only: None,
         shaped: Timestamp::EPOCH,
     }
 }
@@ -642,12 +643,12 @@ async fn private_outputs_open_with_their_token_alone() {
     settings.sources.push(intranet);
     let output = |id: &str, tokens: &[&str]| Output {
         id: id.to_owned(),
-        title: None,
-        items: None,
+        restricted: !tokens.is_empty(),
         tokens: tokens
             .iter()
             .map(|secret| Token::of("phone", &Secret::new((*secret).to_owned())))
             .collect(),
+        ..Output::new(id)
     };
     settings.outputs = vec![
         output("open", &[]),

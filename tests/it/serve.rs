@@ -384,10 +384,9 @@ async fn tokens_work_over_the_wire() {
     let mut settings = settings();
     let tokens = vec![Token::of("phone", &Secret::new("open sesame".to_owned()))];
     settings.outputs = vec![Output {
-        id: "inner".to_owned(),
-        title: None,
-        items: None,
+        restricted: true,
         tokens,
+        ..Output::new("inner")
     }];
     let counter = Counter::open(options(), settings, vec![article("a").output("inner")]).await;
     let inner = counter.get("/p/open%20sesame/outputs/inner.rss", &[]).await;

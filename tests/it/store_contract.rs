@@ -418,6 +418,37 @@ async fn selections_narrow_in_every_combination() {
 }
 
 #[tokio::test]
+async fn a_page_holds_no_more_of_one_source_than_asked_for() {
+    each(async |store| {
+        let many = (0..6).map(|n| {
+            let guid = format!("a{n}");
+            article_at("much", &guid).published(hours(n)).founded()
+        });
+        put(&store, many).await;
+        let few = [(1, "b1"), (4, "b4")];
+        let few = few.map(|(n, guid)| article_at("little", guid).published(hours(n)).founded());
+        put(&store, few).await;
+        let limited = Selection {
+            per_source: Some(2),
+            ..all()
+        };
+        let first = list(&store, &limited).await;
+        assert_eq!(guids(&first), ["a5", "b4", "a4", "b1"]);
+        let page = Page::First { most: 2 };
+        let two = store.select(&limited, page).await.unwrap();
+        assert_eq!(guids(&two), ["a5", "b4"]);
+        assert!(two.older);
+        // Each page counts anew.
+        let cursor = two.articles[1].0;
+        let page = Page::After { cursor, most: 9 };
+        let rest = store.select(&limited, page).await.unwrap();
+        assert_eq!(guids(&rest), ["a4", "a3", "b1"]);
+        assert!(rest.newer);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn labels_count_public_articles_under_their_commonest_spelling() {
     each(async |store| {
         let samples = [

@@ -69,6 +69,7 @@ impl Reading<'_> {
             label: by_key("tags.label"),
             alias: by_key("tags.alias"),
             categories,
+            ..default
         }
     }
 }

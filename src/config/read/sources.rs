@@ -7,8 +7,11 @@ use super::{Reading, directory};
 use crate::config::File;
 use crate::config::check::{Check, Leaves};
 use crate::config::problem::{Lines, Place};
+use crate::config::rules::Page;
 use crate::config::source::{self, Context};
+use crate::label::rules::Rules;
 use crate::model::source::{Every, Source, SourceId};
+use crate::rule::Rule;
 
 impl Reading<'_> {
     pub(super) fn sources(
@@ -17,6 +20,7 @@ impl Reading<'_> {
         lines: &[Lines<'_>],
         all: &[Leaves<'_>],
         every: Every,
+        rules: &mut Rules,
     ) -> (Vec<Arc<Source>>, Vec<Place>) {
         let mut sources: Vec<Arc<Source>> = Vec::new();
         let mut places: Vec<Place> = Vec::new();
@@ -59,6 +63,21 @@ impl Reading<'_> {
                             sources[*other].id, places[*other]
                         ),
                     );
+                }
+                let own = table.get("rule").and_then(|list| list.get_ref().as_array());
+                let mut page = Page {
+                    text: &files[file].text,
+                    lines: &lines[file],
+                    errors: &mut errors,
+                    warnings: &mut warnings,
+                };
+                let own: Vec<Rule> = own
+                    .into_iter()
+                    .flat_map(|list| list.iter())
+                    .filter_map(|one| page.rule(one.get_ref().as_table()?, one.span().start))
+                    .collect();
+                if !own.is_empty() {
+                    rules.feeds.insert(source.id.clone(), own);
                 }
                 taken.insert(source.id.clone(), sources.len());
                 urls.insert(source.url.clone(), sources.len());
