@@ -64,7 +64,7 @@ pub struct ArticleRow {
 }
 
 /// One article whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArticleView {
     /// What a list shows.
     #[serde(flatten)]
@@ -92,7 +92,7 @@ pub struct ArticleView {
 }
 
 /// One place where an article was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SightingView {
     /// Source.
     pub feed: String,
@@ -106,6 +106,10 @@ pub struct SightingView {
     pub seen: String,
     /// The date it claims there.
     pub published: Option<String>,
+    /// The id that this copy would have alone: `aggd stories split` takes it.
+    pub id: String,
+    /// Why it belongs to this article, and what spoke against others.
+    pub why: super::stories::Why,
 }
 
 /// A line of `aggd articles --sightings`.
@@ -129,7 +133,7 @@ pub struct Sightings {
 }
 
 /// Why an article is as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The article.
     #[serde(flatten)]
@@ -279,7 +283,7 @@ pub fn article_id(text: &str) -> Result<ArticleId, Error> {
     })
 }
 
-async fn found(context: &Context, id: &str) -> Result<Box<Article>, Error> {
+pub(super) async fn found(context: &Context, id: &str) -> Result<Box<Article>, Error> {
     let store = context.store()?;
     let mut wanted = article_id(id)?;
     // An alias leads to a story, and that one might have been merged again.
@@ -341,7 +345,7 @@ pub async fn explain(context: &Context, id: &str) -> Result<Explanation, Error> 
     let article = found(context, id).await?;
     let lead = &article.head.source;
     let mut places: Vec<&Sighting> = article.sightings.iter().collect();
-    places.sort_by_key(|place| place.source.as_ref() != Some(lead));
+    places.sort_by_key(|place| place.copy.is_some() || place.source.as_ref() != Some(lead));
     Ok(Explanation {
         aliases: article
             .head
@@ -451,6 +455,8 @@ fn seen(place: &Sighting) -> SightingView {
         title: place.title.clone(),
         seen: place.seen.to_rfc3339(),
         published: place.published.map(Timestamp::to_rfc3339),
+        id: ArticleId(place.guid_key).to_string(),
+        why: super::stories::why(&place.joined),
     }
 }
 

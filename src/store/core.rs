@@ -14,6 +14,7 @@ use super::item::{self, Item, Stand};
 use super::lists;
 use super::log::{Loc, Log};
 use super::memory::in_order;
+use super::near::Shelf;
 use super::packed::Rec;
 use super::schedule::Schedule;
 use super::{Error, Options};
@@ -35,6 +36,7 @@ pub(super) struct Core {
     pub(super) log: Log,
     pub(super) index: Index,
     pub(super) cache: Cache,
+    pub(super) near: Shelf,
     pub(super) schedule: Mutex<Schedule>,
     pub(super) news: watch::Sender<Revision>,
     pub(super) full: AtomicBool,

@@ -16,6 +16,7 @@ use super::cache::Cache;
 use super::core::Core;
 use super::index::{Index, Table};
 use super::log::{FULL_FILE, FileHead, Hole, Log, Pos};
+use super::near::Shelf;
 use super::rebuild::{self, Replayed};
 use super::schedule::Schedule;
 use super::writer::{Message, Writer};
@@ -258,6 +259,7 @@ fn start(
     }
     let core = Arc::new(Core {
         cache: Cache::new(usize::try_from(options.cache / 2).unwrap_or(usize::MAX)),
+        near: Shelf::default(),
         options: options.clone(),
         log,
         index,
