@@ -109,7 +109,9 @@ pub fn decide(
         if candidate.keys().any(buried) {
             return Decision::Buried;
         }
-        if let Some(head) = candidate.url.and_then(holder) {
+        // What is private is no copy of what is public, even if its source was public once.
+        let by_url = candidate.url.and_then(holder);
+        if let Some(head) = by_url.filter(|head| head.private == candidate.private) {
             return Decision::Sighted(head.id);
         }
         if let Some(&founder) = candidate.url.and_then(|url| founders.get(&url)) {

@@ -4,6 +4,7 @@
 //! knows, and decides again when another commit came first.
 
 mod near;
+pub mod privacy;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -367,9 +368,7 @@ impl<'a> Desk<'a> {
                 work.relies_on
                     .map(|version| (work.article.head.id, version)),
             );
-            batch
-                .expects
-                .extend(work.swallowed.map(|(id, version)| (id, version)));
+            batch.expects.extend(work.swallowed);
             batch
                 .changes
                 .push(work.into_change(self.source, &self.options.label));
@@ -428,20 +427,20 @@ impl<'a> Desk<'a> {
     /// Makes one story of those that an entry shows to be one.
     fn merge(&mut self) {
         let merges = std::mem::take(&mut self.merges);
+        let mut unmerged = Vec::new();
         for (into, from) in merges {
             let Some(younger) = self.works.remove(&from) else {
                 continue;
             };
-            let (Some(older), Some(version)) = (self.works.get_mut(&into), younger.relies_on)
+            // One at a time; what more there is comes with the next visit.
+            let is_free = |work: &Work| work.swallowed.is_none();
+            let fits = self.works.get(&into).is_some_and(is_free) && is_free(&younger);
+            let (Some(older), Some(version), true) =
+                (self.works.get_mut(&into), younger.relies_on, fits)
             else {
-                self.works.insert(from, younger);
+                unmerged.push((from, younger));
                 continue;
             };
-            // One at a time; what more there is comes with the next visit.
-            if older.swallowed.is_some() || younger.swallowed.is_some() {
-                self.works.insert(from, younger);
-                continue;
-            }
             story::merge(&mut older.article, younger.article, Layer::Url);
             older.swallowed = Some((from, version));
             older.keys.extend(younger.keys);
@@ -449,6 +448,7 @@ impl<'a> Desk<'a> {
             older.effect = Effect::Text;
             older.touched = true;
         }
+        self.works.extend(unmerged);
         self.works
             .retain(|_, work| work.touched || work.relies_on.is_none());
     }

@@ -15,7 +15,7 @@ mod index;
 mod item;
 mod lists;
 mod log;
-mod lsh;
+pub mod lsh;
 pub mod memory;
 mod near;
 mod open;
@@ -218,6 +218,8 @@ pub enum Change {
     Parted {
         /// What stayed, whole, with the new version.
         article: Box<Article>,
+        /// Keys that lead here in addition.
+        keys: Vec<Key>,
         /// Keys that no longer lead here.
         lost: Vec<Key>,
     },

@@ -662,7 +662,9 @@ fn dedup(settings: &Settings<'_>) -> dedup::Options {
             ],
             default.scope,
         ),
-        window: settings.duration("dedup.window", default.window),
+        window: settings
+            .duration("dedup.window", default.window)
+            .clamp(Duration::from_hours(24), Duration::from_hours(60 * 24)),
         bump_on_new_source: settings.flag("dedup.bump_on_new_source", default.bump_on_new_source),
     }
 }

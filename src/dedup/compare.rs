@@ -129,3 +129,122 @@ fn ratio(part: usize, whole: usize) -> f32 {
         part as f32 / whole as f32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::shape::Folded;
+    use super::*;
+    use crate::model::boilerplate::Boilerplate;
+
+    /// A text of `count` different words from `first` on.
+    fn words(first: usize, count: usize) -> String {
+        (first..first + count)
+            .map(|n| {
+                format!(
+                    "w{}x",
+                    char::from(b'a' + u8::try_from(n % 26).unwrap())
+                        .to_string()
+                        .repeat(n / 26 + 1)
+                )
+            })
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn shape(title: &str, text: &str) -> Shape {
+        Folded::new(title, text).shape(&Boilerplate::default())
+    }
+
+    fn of(a: &Shape, b: &Shape, pair: Pair, mode: Mode) -> Result<f32, Spoke> {
+        verdict(a, b, &scores(a, b), pair, mode)
+    }
+
+    #[track_caller]
+    fn check(a: (&str, &str), b: (&str, &str), expected: Result<(), Spoke>) {
+        let (a, b) = (shape(a.0, a.1), shape(b.0, b.1));
+        let found = of(&a, &b, Pair::default(), Mode::Cluster);
+        assert_eq!(found.map(|_| ()), expected, "{:?}", scores(&a, &b));
+    }
+
+    #[test]
+    fn copies_are_alike_or_cut_off() {
+        let whole = words(0, 300);
+        check(("one", &whole), ("other", &whole), Ok(()));
+        check(("one", &whole), ("other", &words(0, 50)), Ok(()));
+        // Cut off too early, cut out of the middle, too short to say anything, another text.
+        check(
+            ("one", &whole),
+            ("other", &words(0, 40)),
+            Err(Spoke::Different),
+        );
+        check(
+            ("one", &whole),
+            ("other", &words(100, 60)),
+            Err(Spoke::Different),
+        );
+        check(
+            ("one", &whole),
+            ("other", &words(0, 20)),
+            Err(Spoke::Teaser),
+        );
+        check(
+            ("one", &whole),
+            ("other", &words(400, 300)),
+            Err(Spoke::Different),
+        );
+        let strictly = |count| {
+            let (a, b) = (shape("a", &whole), shape("b", &words(0, count)));
+            of(&a, &b, Pair::default(), Mode::Strict).is_ok()
+        };
+        assert!(strictly(260) && !strictly(220) && !strictly(50));
+    }
+
+    #[test]
+    fn one_form_filled_in_anew_is_no_copy() {
+        let form = |numbers: &str| format!("{} {numbers}", words(0, 60));
+        check(
+            ("Weather", &form("12 a 7 b 31")),
+            ("Weather", &form("14 a 3 b 31")),
+            Err(Spoke::Numbers),
+        );
+        check(
+            ("Weather", &form("12 a 7 b 31")),
+            ("Storm", &form("12 a 7 b 31")),
+            Ok(()),
+        );
+        check(
+            ("Weather for 3 May", &form("")),
+            ("Weather for 4 May", &form("")),
+            Err(Spoke::Series),
+        );
+        // In a series, and at one source, numbers count for more.
+        let (a, b) = (
+            shape("x", &form("1 2 3 4 5")),
+            shape("y", &form("1 2 3 8 9")),
+        );
+        assert!(of(&a, &b, Pair::default(), Mode::Cluster).is_ok());
+        for pair in [
+            Pair {
+                same_source: true,
+                in_series: false,
+            },
+            Pair {
+                same_source: false,
+                in_series: true,
+            },
+        ] {
+            assert_eq!(of(&a, &b, pair, Mode::Cluster), Err(Spoke::Numbers));
+        }
+    }
+
+    #[test]
+    fn a_short_text_under_two_headlines_of_one_source_is_its_footer() {
+        let (a, b) = (shape("x", &words(0, 40)), shape("y", &words(0, 40)));
+        let pair = Pair {
+            same_source: true,
+            in_series: false,
+        };
+        assert_eq!(of(&a, &b, pair, Mode::Cluster), Err(Spoke::Footer));
+        assert!(of(&a, &b, Pair::default(), Mode::Cluster).is_ok());
+    }
+}

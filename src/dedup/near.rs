@@ -81,3 +81,93 @@ fn is_proposal(shape: &Shape, rival: &Rival<'_>) -> bool {
         && !rival.pair.in_series
         && rival.distance <= TITLE_WINDOW
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::shape::Folded;
+    use super::*;
+    use crate::model::boilerplate::Boilerplate;
+
+    fn shape(title: &str, words: std::ops::Range<u32>) -> Shape {
+        let text: Vec<String> = words
+            .map(|n| {
+                format!(
+                    "w{}",
+                    "abcdefghij"
+                        .chars()
+                        .nth((n % 10) as usize)
+                        .unwrap()
+                        .to_string()
+                        .repeat(1 + (n / 10) as usize)
+                )
+            })
+            .collect();
+        Folded::new(title, &text.join(" ")).shape(&Boilerplate::default())
+    }
+
+    fn rival(article: u128, shape: &Shape) -> Rival<'_> {
+        Rival {
+            copy: ArticleId(article + 100),
+            article: ArticleId(article),
+            shape,
+            pair: Pair::default(),
+            distance: Duration::from_hours(1),
+        }
+    }
+
+    #[test]
+    fn the_best_match_wins_and_the_others_keep_their_reasons() {
+        let text = shape("t", 0..100);
+        let (good, better, other) = (shape("a", 0..80), shape("b", 0..95), shape("c", 200..300));
+        let rivals = [rival(1, &good), rival(2, &better), rival(3, &other)];
+        let (won, joined) = best(&text, &rivals, Mode::Cluster);
+        assert_eq!(won, Some(1));
+        assert_eq!(
+            (joined.layer, joined.with),
+            (Layer::Near, Some(ArticleId(102)))
+        );
+        let reasons: Vec<_> = joined
+            .against
+            .iter()
+            .map(|a| (a.article.0, a.spoke))
+            .collect();
+        assert_eq!(reasons, [(1, Spoke::Weaker), (3, Spoke::Different)]);
+    }
+
+    #[test]
+    fn an_equal_headline_alone_is_a_proposal() {
+        let long = "the old ferry will not run this winter";
+        let (teaser, full) = (shape(long, 0..5), shape(long, 0..80));
+        let (won, joined) = best(&teaser, &[rival(1, &full)], Mode::Cluster);
+        assert_eq!((won, joined.against[0].spoke), (None, Spoke::Title));
+        for pair in [
+            Rival {
+                distance: Duration::from_hours(25),
+                ..rival(1, &full)
+            },
+            Rival {
+                pair: Pair {
+                    in_series: true,
+                    same_source: false,
+                },
+                ..rival(1, &full)
+            },
+            Rival {
+                pair: Pair {
+                    in_series: false,
+                    same_source: true,
+                },
+                ..rival(1, &full)
+            },
+        ] {
+            assert!(best(&teaser, &[pair], Mode::Cluster).1.against.is_empty());
+        }
+        let (short, other) = (shape("the ferry", 0..5), shape("the ferry", 0..80));
+        assert!(
+            best(&short, &[rival(1, &other)], Mode::Cluster)
+                .1
+                .against
+                .is_empty()
+        );
+    }
+}

@@ -126,7 +126,7 @@ impl Folded {
         let mut title = Vec::new();
         tokens::tokenize(&self.title, &mut title);
         let singles = title.iter().filter(|token| token.single).count();
-        let sample = kept.first().copied().unwrap_or(&self.title);
+        let sample = kept.iter().copied().chain([self.title.as_str()]);
         Shape {
             tokens: body.len(),
             body: unique(tokens::shingles(&body)),
@@ -138,7 +138,7 @@ impl Folded {
             title: hash_of(&title),
             title_speaks: singles >= TITLE_SINGLES || title.len() - singles >= TITLE_WORDS,
             series: hash_of(&furniture::without_dates(&self.title)),
-            script: Some(tokens::script(sample)),
+            script: Some(tokens::script(sample.flat_map(str::chars))),
         }
     }
 }

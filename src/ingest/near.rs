@@ -87,7 +87,7 @@ pub(super) async fn leave_out_immaterial(
         else {
             continue;
         };
-        let boilerplate = match &known {
+        let boilerplate: &Boilerplate = match &known {
             Some(known) => known,
             None => known.insert(store.boilerplate(&source.id).await?),
         };
@@ -140,13 +140,17 @@ impl Ask<'_> {
             .await?;
         let shapes = self.shapes_of(&others).await?;
         let before: HashSet<usize> = fresh.iter().copied().collect();
+        let mut repeated = HashSet::new();
         for n in 0..decisions.len() {
             match decisions[n] {
                 Decision::New if before.contains(&n) => {
                     let none = Vec::new();
                     let kept = others.get(&n).unwrap_or(&none);
                     let found = self.decide(n, kept, &shapes, texts, &fresh, decisions);
-                    let (decision, joined) = found;
+                    let (decision, joined, again) = found;
+                    if again {
+                        repeated.insert(n);
+                    }
                     decisions[n] = decision;
                     findings.joined.insert(n, joined);
                 }
@@ -155,7 +159,11 @@ impl Ask<'_> {
                 _ => {}
             }
         }
-        findings.prints = Some(self.prints(&fresh, decisions, texts, alike.as_of, among));
+        let prints = self.prints(&fresh, decisions, texts, &repeated);
+        findings.prints = Some(Prints {
+            as_of: alike.as_of,
+            ..prints
+        });
         Ok(findings)
     }
 
@@ -270,6 +278,9 @@ impl Ask<'_> {
         let keys: Vec<Key> = open.iter().filter_map(|n| texts.0[n].content).collect();
         let known = self.store.known(&keys).await?;
         for (key, head) in &known.hits {
+            if head.private != self.source.private {
+                continue;
+            }
             if head.first_seen < among.since {
                 findings.held.insert(*key);
                 continue;
@@ -311,9 +322,10 @@ impl Ask<'_> {
             {
                 articles.insert(other.article, article);
             }
-            let Some(article) = articles.get(&other.article) else {
-                continue;
-            };
+            let article = articles
+                .get(&other.article)
+                .filter(|article| article.head.private == self.source.private);
+            let Some(article) = article else { continue };
             let Some(entry) = story::text_of(article, other.copy) else {
                 continue;
             };
@@ -347,7 +359,8 @@ impl Ask<'_> {
         .await
     }
 
-    /// Decides on one open entry: against what is kept, and against what stands before it in the document.
+    /// Decides on one open entry: against what is kept, and against what stands before it in the document. The last says
+    /// that it is a copy of something that this source brought itself.
     fn decide(
         &self,
         n: usize,
@@ -356,7 +369,7 @@ impl Ask<'_> {
         texts: &Texts,
         fresh: &[usize],
         decisions: &[Decision],
-    ) -> (Decision, Joined) {
+    ) -> (Decision, Joined, bool) {
         let text = &texts.0[&n];
         let mut rivals: Vec<Rival<'_>> = Vec::new();
         let mut homes: Vec<Decision> = Vec::new();
@@ -404,12 +417,12 @@ impl Ask<'_> {
         }
         let (won, mut joined) = near::best(&text.shape, &rivals, self.options.mode);
         let Some(won) = won else {
-            return (Decision::New, joined);
+            return (Decision::New, joined, false);
         };
         if rivals[won].shape.content == text.shape.content {
             joined.layer = Layer::Content;
         }
-        (homes[won], joined)
+        (homes[won], joined, rivals[won].pair.same_source)
     }
 
     fn prints(
@@ -417,8 +430,7 @@ impl Ask<'_> {
         fresh: &[usize],
         decisions: &[Decision],
         texts: &Texts,
-        as_of: u64,
-        among: Among,
+        repeated: &HashSet<usize>,
     ) -> Prints {
         let copies = fresh.iter().rev();
         let signatures = copies.clone().map(|n| {
@@ -426,16 +438,21 @@ impl Ask<'_> {
             (copy, texts.0[n].signature.clone())
         });
         // A text that the source itself brought before tells nothing about what it puts under everything.
-        let counted =
-            copies.filter(|n| matches!(decisions[**n], Decision::New | Decision::Sighted(_)));
+        let counted = copies.filter(|n| {
+            let is_first = matches!(decisions[**n], Decision::New | Decision::Sighted(_));
+            is_first && !repeated.contains(*n)
+        });
         Prints {
             source: self.source.id.clone(),
             signatures: signatures.collect(),
             paragraphs: counted
                 .map(|n| texts.0[n].shape.paragraphs.clone())
                 .collect(),
-            as_of,
-            among,
+            as_of: 0,
+            among: Among {
+                reach: self.options.scope,
+                since: self.now - self.options.window,
+            },
         }
     }
 }

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Error};
 use crate::config::value;
-use crate::model::article::{Article, ArticleId, Sighting};
+use crate::dedup::story;
+use crate::label;
+use crate::model::article::{Article, ArticleId, Key, Sighting};
 use crate::model::entry::Content;
 use crate::model::label::{Cursor, Scope, Selection};
 use crate::model::source::SourceId;
@@ -420,17 +422,35 @@ pub async fn purge(context: &Context, id: &str) -> Result<u64, Error> {
         };
         for (_, article) in &listing.articles {
             let head = &article.head;
-            if head.seen_at.iter().any(|seen| seen.source != source) {
-                continue;
-            }
+            // Where others have it too, the source's copies go, and another one leads.
+            let change = if head.seen_at.iter().any(|seen| seen.source != source) {
+                let mut rest = Article::clone(article);
+                if !story::vanish(&mut rest, &source) {
+                    continue;
+                }
+                label::story(&mut rest, &context.config.load().label);
+                rest.head.version += 1;
+                let gone = head.seen_at.iter().filter(|seen| seen.source == source);
+                Change::Parted {
+                    article: Box::new(rest),
+                    keys: Vec::new(),
+                    lost: gone
+                        .filter(|seen| seen.guid_key != head.id.0)
+                        .map(|seen| Key::Guid(seen.guid_key))
+                        .collect(),
+                }
+            } else {
+                Change::Removed { id: head.id }
+            };
+            let drops = matches!(change, Change::Removed { .. });
             let batch = Batch {
                 durable: true,
-                changes: vec![Change::Removed { id: head.id }],
+                changes: vec![change],
                 expects: vec![(head.id, head.version)],
                 ..Batch::default()
             };
             match store.commit(batch, context.clock.now()).await {
-                Ok(_) => dropped += 1,
+                Ok(_) => dropped += u64::from(drops),
                 // Somebody else has just seen it elsewhere: then it is no longer this source's alone.
                 Err(store::Error::Conflict) => {}
                 Err(error) => return Err(error.into()),

@@ -209,7 +209,7 @@ pub async fn split(context: &Context, id: &str) -> Result<Settled, Error> {
         } else {
             vec![wanted]
         };
-        let config = context.config.load();
+        let config = context.config.load_full();
         let now = context.clock.now();
         let before = url_keys(&article);
         let mut apart = Vec::new();
@@ -259,7 +259,11 @@ pub async fn split(context: &Context, id: &str) -> Result<Settled, Error> {
         let mut batch = Batch {
             durable: true,
             expects: vec![(article.head.id, version)],
-            changes: vec![Change::Parted { article, lost }],
+            changes: vec![Change::Parted {
+                article,
+                keys: Vec::new(),
+                lost,
+            }],
             ..Batch::default()
         };
         batch.changes.extend(founded);
@@ -338,7 +342,7 @@ pub async fn merge(context: &Context, one: &str, other: &str) -> Result<Settled,
         ];
         let from = younger.head.id;
         story::merge(&mut older, *younger, Layer::Pinned);
-        label::story(&mut older, &context.config.load().label);
+        label::story(&mut older, &context.config.load_full().label);
         older.head.version += 1;
         let settled = Settled {
             article: older.head.id.to_string(),

@@ -38,63 +38,78 @@ struct Slot {
 
 /// One signature with what it belongs to.
 #[derive(Debug, Clone)]
-pub(super) struct Print {
+pub struct Print {
     /// In order of arrival.
-    pub(super) number: u64,
+    pub number: u64,
     /// When it was first seen.
-    pub(super) at: Timestamp,
+    pub at: Timestamp,
     /// Guid key of the copy.
-    pub(super) copy: ArticleId,
-    pub(super) signature: Signature,
+    pub copy: ArticleId,
+    /// Its signature.
+    pub signature: Signature,
 }
 
 /// A text that may be the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Hit {
-    pub(super) copy: ArticleId,
-    pub(super) at: Timestamp,
-    pub(super) source: u32,
-    pub(super) estimate: Estimate,
+pub struct Hit {
+    /// Guid key of the copy.
+    pub copy: ArticleId,
+    /// When it was first seen.
+    pub at: Timestamp,
+    /// Hash of its source.
+    pub source: u32,
+    /// How alike the two seem.
+    pub estimate: Estimate,
     /// Its headline is one of a series.
-    pub(super) in_series: bool,
+    pub in_series: bool,
 }
 
 /// What is looked for: among whom, not older than, and not newer than this number.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Range {
-    pub(super) reach: Reach,
-    pub(super) since: Timestamp,
+pub struct Range {
+    /// Among whom.
+    pub reach: Reach,
+    /// Not first seen before this.
+    pub since: Timestamp,
     /// Numbers from … to …, both included.
-    pub(super) numbers: (u64, u64),
+    pub numbers: (u64, u64),
 }
 
 /// The signatures of the window.
 #[derive(Debug, Default)]
-pub(super) struct Lsh {
+pub struct Lsh {
     chunks: VecDeque<Vec<Slot>>,
     /// Signatures in chunks that are gone: places count on.
     gone: usize,
     heads: Vec<u32>,
     len: usize,
     /// The newest number.
-    pub(super) last: u64,
+    pub last: u64,
     /// The newest number whose commit is done.
-    pub(super) applied: u64,
+    pub applied: u64,
 }
 
 impl Lsh {
     /// Signatures that it holds.
-    pub(super) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.len
     }
 
+    /// True if it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Bytes that it takes.
-    pub(super) fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         self.chunks.len() * CHUNK * size_of::<Slot>() + self.heads.capacity() * 4
     }
 
     /// Adds a signature; its number is higher than all before.
-    pub(super) fn insert(&mut self, print: &Print) {
+    pub fn insert(&mut self, print: &Print) {
         if (self.len + 1) * BANDS > self.heads.len() {
             self.grow();
         }
@@ -183,12 +198,14 @@ impl Lsh {
     }
 
     /// True if the headline is one of a series, as far as is known and with `more` that are not in here.
-    pub(super) fn is_series(&self, key: u32, more: usize) -> bool {
+    #[must_use]
+    pub fn is_series(&self, key: u32, more: usize) -> bool {
         key != 0 && self.chain(SERIES, key).take(SERIES_FROM).count() + more >= SERIES_FROM
     }
 
     /// Texts that may be the same as one, the most alike first.
-    pub(super) fn find(&self, sought: &Signature, range: &Range) -> Vec<Hit> {
+    #[must_use]
+    pub fn find(&self, sought: &Signature, range: &Range) -> Vec<Hit> {
         let mut places: Vec<usize> = Vec::new();
         for band in 0..BODY_BANDS {
             places.extend(
@@ -246,7 +263,7 @@ impl Lsh {
     }
 
     /// Lets go of what was seen before a time; gives the numbers. Whole pieces of memory go at once.
-    pub(super) fn expire(&mut self, before: Timestamp) -> Vec<u64> {
+    pub fn expire(&mut self, before: Timestamp) -> Vec<u64> {
         let mut numbers = Vec::new();
         while self.chunks.len() > 1
             && self.chunks[0].iter().all(|slot| slot.at < before)

@@ -306,9 +306,13 @@ impl Tables {
                 let kept = self.put(seq, *article, keys, now);
                 return Ok(vec![kept, self.bury(gone, now)]);
             }
-            Change::Parted { article, lost } => {
+            Change::Parted {
+                article,
+                keys,
+                lost,
+            } => {
                 let (seq, _) = self.by_id(article.head.id).ok_or(Error::Conflict)?;
-                let done = self.put(seq, *article, Vec::new(), now);
+                let done = self.put(seq, *article, keys, now);
                 if let Some(record) = self.articles.get_mut(&seq) {
                     for key in &lost {
                         record.keys.remove(key);

@@ -248,7 +248,7 @@ fn load(core: &Core) -> Result<Lsh, Error> {
         }
     }
     lsh.applied = lsh.last;
-    if lsh.len() > 0 {
+    if !lsh.is_empty() {
         tracing::debug!(
             signatures = lsh.len(),
             bytes = lsh.bytes(),

@@ -212,9 +212,13 @@ impl<'a> Preparing<'a> {
                 self.put(follow(&old, article.head, keys), body, 0);
                 self.bury(&gone.stand);
             }
-            Change::Parted { article, lost } => {
+            Change::Parted {
+                article,
+                keys,
+                lost,
+            } => {
                 let old = self.find(article.head.id)?.ok_or(Error::Conflict)?;
-                let mut stand = follow(&old, article.head, Vec::new());
+                let mut stand = follow(&old, article.head, keys);
                 stand.keys.retain(|key| !lost.contains(key));
                 let item = Item::Unkeyed(stand.seq, lost);
                 self.put(stand, body, 0);
