@@ -148,7 +148,7 @@ const DATELINE: usize = 48;
 
 /// True if a line is not part of the text.
 #[must_use]
-pub fn is_furniture(line: &str) -> bool {
+pub(super) fn is_furniture(line: &str) -> bool {
     let inner = line.trim_start_matches([
         '(', '[', '【', '（', '-', '–', '—', '*', '|', '>', '▲', '■', ' ',
     ]);
@@ -208,7 +208,7 @@ fn count(line: &str) -> usize {
 
 /// The line without the place, date and agency that it may begin with.
 #[must_use]
-pub fn without_dateline(line: &str) -> &str {
+pub(super) fn without_dateline(line: &str) -> &str {
     chinese_dateline(line)
         .or_else(|| western_dateline(line))
         .unwrap_or(line)
@@ -275,7 +275,7 @@ fn western_dateline(line: &str) -> Option<&str> {
 
 /// The line without the editors in brackets that it may end with: `…。(责任编辑:李四)`.
 #[must_use]
-pub fn without_tail(line: &str) -> &str {
+pub(super) fn without_tail(line: &str) -> &str {
     let Some(open) = line.rfind(['(', '【', '[']) else {
         return line;
     };
@@ -383,7 +383,7 @@ const DATES: &[&str] = &[
 
 /// The tokens of a folded headline without digits, days and months.
 #[must_use]
-pub fn without_dates(title: &str) -> Vec<Token> {
+pub(super) fn without_dates(title: &str) -> Vec<Token> {
     let mut masked = String::with_capacity(title.len());
     let mut word = String::new();
     let flush = |word: &mut String, masked: &mut String| {
