@@ -452,3 +452,64 @@ async fn an_equal_headline_over_a_teaser_is_proposed_and_not_merged() {
     .await;
     assert_eq!(why.seen[0].why.against[0].spoke, Spoke::Title);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_becomes_private_leaves_the_stories_of_others() {
+    let origin = Origin::start().await;
+    let (text, [a, b]) = two_copies(13, Tongue::English);
+    copy(&origin, "/one", "a", &a, &text);
+    origin.feed("/two", &[]);
+    let lines = |setting: &str| {
+        format!(
+            "{}{}",
+            feed("one", &origin.url("/one"), ""),
+            feed("two", &origin.url("/two"), setting)
+        )
+    };
+    let town = Town::new(&lines("")).await;
+    copy(&origin, "/two", "b", &b, &text);
+    town.pass(DAY).await;
+    let found = sightings(&town).await;
+    assert_eq!(found["a"], found["b"]);
+    town.reload(&lines("private = true")).await.unwrap();
+    let found = sightings(&town).await;
+    assert_ne!(found["a"], found["b"]);
+    let all = town.get("/all.json").await;
+    assert_eq!(all.titles(), [a.clone()]);
+    assert!(!all.text().contains("\"two\""), "{}", all.text());
+    let hidden = town.get(&format!("/articles/{}", found["b"])).await;
+    assert_eq!(hidden.status, 404);
+    town.reload(&lines("")).await.unwrap();
+    assert_eq!(town.get("/all.json").await.titles().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_leader_vanishes_a_copy_leads_under_the_same_id() {
+    let origin = Origin::start().await;
+    let (text, [a, b]) = two_copies(14, Tongue::French);
+    copy(&origin, "/one", "a", &a, &text);
+    origin.feed("/two", &[]);
+    let town = Town::new(&two_feeds(&origin)).await;
+    copy(&origin, "/two", "b", &b, &text);
+    town.pass(DAY).await;
+    let before = town.get("/all.atom").await.feed().entries[0].clone();
+    assert_eq!(before.title_text(), a);
+    let dropped: u64 = ask(
+        &town,
+        Request::Purge {
+            id: "one".to_owned(),
+        },
+    )
+    .await;
+    assert_eq!(dropped, 0);
+    town.quiet().await;
+    let after = town.get("/all.atom").await.feed().entries[0].clone();
+    assert_eq!((after.title_text(), &after.id), (b.as_str(), &before.id));
+    assert!(
+        town.get("/sources/one.atom")
+            .await
+            .feed()
+            .entries
+            .is_empty()
+    );
+}
