@@ -431,10 +431,15 @@ async fn an_equal_headline_over_a_teaser_is_proposed_and_not_merged() {
     };
     serve("/one", told("a", "No crossings until spring."));
     serve("/two", told("b", "Islanders wait for April."));
-    let town = Town::new(&two_feeds(&origin)).await;
+    let hourly = "every = \"1h\"";
+    let lines = format!(
+        "{}{}",
+        feed("one", &origin.url("/one"), hourly),
+        feed("two", &origin.url("/two"), hourly)
+    );
+    let town = Town::new(&lines).await;
     let found = sightings(&town).await;
     assert_ne!(found["a"], found["b"]);
-    // Those that come at the same moment do not see each other; the next one sees both.
     serve("/two", told("c", "A longer wait."));
     town.pass(Duration::from_hours(8)).await;
     let maybe: Vec<String> = stories(&town)
