@@ -20,6 +20,7 @@ mod parse;
 mod retag;
 mod run;
 mod shell;
+mod stories;
 mod token;
 
 use std::ffi::OsString;
@@ -149,6 +150,11 @@ enum Command {
     /// Why an article is as it is: where it was seen, who gave it which tag
     #[command(after_help = "Example:\n  aggd explain 0123456789abcdef0123456789abcdef")]
     Explain(articles::ExplainArgs),
+    /// List the stories that were seen at several places, part them, or make them one
+    #[command(
+        after_help = "Examples:\n  aggd stories\n  aggd stories split 0123456789abcdef0123456789abcdef\n  aggd stories merge 0123456789abcdef0123456789abcdef fedcba9876543210fedcba9876543210"
+    )]
+    Stories(stories::Args),
     /// Read a feed and print what was understood, as JSON
     #[command(
         after_help = "Examples:\n  aggd parse feed.xml --url https://example.org/feed.xml\n  curl -s https://example.org/feed.xml | aggd parse -"
@@ -216,7 +222,7 @@ enum Command {
 }
 
 /// Commands of later versions: named, so that nobody wonders whether the word was misspelt.
-const LATER: &[&str] = &["export", "extract", "search", "select", "stories"];
+const LATER: &[&str] = &["export", "extract", "search", "select"];
 
 /// Runs the command that the arguments name.
 #[must_use]
@@ -250,6 +256,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Fa
         Command::Tags(args) => articles::tags(global, &args, out),
         Command::Categories(args) => articles::categories(global, &args, out),
         Command::Explain(args) => articles::explain(global, args, out),
+        Command::Stories(args) => stories::run(global, args, out),
         Command::Parse(args) => parse(&args),
         Command::ImportOpml(args) => opml::import(global, &args, out),
         Command::ExportOpml(args) => opml::export(global, &args, out),

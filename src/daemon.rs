@@ -77,6 +77,9 @@ impl Daemon {
         let opened = store::open(config.store.clone(), true).await?;
         let metrics = Metrics::default();
         let poller = poller(&config, &opened, &clock, &metrics)?;
+        // Before anybody is served: what is private now must not be seen.
+        let options = ingest_options(&config);
+        ingest::privacy::follow(&*opened, &config.sources, clock.now(), &options).await?;
         let settings = reload::publish_settings(&config, &*opened, clock.now()).await?;
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&opened),

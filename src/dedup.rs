@@ -14,18 +14,6 @@ pub enum Mode {
     Cluster,
 }
 
-/// Among whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Reach {
-    /// Within one source.
-    Feed,
-    /// Within one category.
-    Category,
-    /// Among all.
-    #[default]
-    All,
-}
-
 /// `[dedup]` of feeds.toml.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -50,6 +38,10 @@ impl Default for Options {
     }
 }
 
+pub mod compare;
+mod furniture;
+pub mod near;
+pub mod shape;
 pub mod story;
 
 use std::collections::{HashMap, HashSet};
@@ -57,6 +49,7 @@ use std::sync::Arc;
 
 use crate::model::article::{ArticleId, Head, Key};
 use crate::model::candidate::Candidate;
+pub use crate::model::signature::Reach;
 
 /// What is to be done with a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +68,17 @@ pub enum Decision {
     Repeated,
     /// Its article was purged; it must not come back.
     Buried,
+}
+
+impl Decision {
+    /// The kept article that it concerns.
+    #[must_use]
+    pub fn article(&self) -> Option<ArticleId> {
+        match self {
+            Self::Sighted(id) | Self::Edited(id) => Some(*id),
+            _ => None,
+        }
+    }
 }
 
 /// Decides on each candidate of one document, in its order. `holder` names the article that a key leads to, `buried` the
@@ -105,7 +109,9 @@ pub fn decide(
         if candidate.keys().any(buried) {
             return Decision::Buried;
         }
-        if let Some(head) = candidate.url.and_then(holder) {
+        // What is private is no copy of what is public, even if its source was public once.
+        let by_url = candidate.url.and_then(holder);
+        if let Some(head) = by_url.filter(|head| head.private == candidate.private) {
             return Decision::Sighted(head.id);
         }
         if let Some(&founder) = candidate.url.and_then(|url| founders.get(&url)) {

@@ -130,7 +130,7 @@ fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> Ca
             labels: Vec::new(),
             trust: source.trust,
             fullness: u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
-            score: 0,
+            ..Sighting::default()
         },
         guid: Key::Guid(guid_key),
         url: canonical
@@ -163,6 +163,40 @@ fn identity(entry: &Entry, given: Option<&str>) -> String {
             }
         }
     }
+}
+
+/// The text of an entry with one line for each paragraph: what texts are compared by.
+#[must_use]
+pub fn lines(entry: &Entry) -> String {
+    match (&entry.content, &entry.summary) {
+        (Some(Content::Html(fragment)), _) => html::lines(fragment),
+        (Some(Content::Plain(text)), _) => text.clone(),
+        (None, Some(summary)) => match &summary.html {
+            Some(fragment) => html::lines(fragment),
+            None => summary.plain.clone(),
+        },
+        (None, None) => String::new(),
+    }
+}
+
+/// All that readers see of an entry beside its headline, line by line: text, summary, where it leads, what is attached.
+/// Tracking and the queries of attachments do not count.
+#[must_use]
+pub fn all_lines(entry: &Entry) -> String {
+    let mut all = lines(entry);
+    let mut add = |line: &str| {
+        all.push('\n');
+        all.push_str(line);
+    };
+    if entry.content.is_some() {
+        add(entry.summary.as_ref().map_or("", |summary| &summary.plain));
+    }
+    let url = entry.url.as_deref().unwrap_or_default();
+    add(url::canonical(url).as_deref().unwrap_or(url));
+    for enclosure in &entry.enclosures {
+        add(enclosure.url.split(['?', '#']).next().unwrap_or_default());
+    }
+    all
 }
 
 /// The text that readers see, without markup.

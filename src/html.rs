@@ -17,7 +17,7 @@ mod writer;
 pub use clean::{Cleaned, DEPTH, clean, clean_noting};
 pub use hygiene::{first_illegal, hygiene, is_illegal};
 pub use reference::{named as entity, unescape};
-pub use text::{has_markup, text};
+pub use text::{has_markup, lines, text};
 
 /// Cleans a fragment by the fast road, where it is open, and by the HTML parser: for a fuzzer to compare.
 #[cfg(fuzzing)]

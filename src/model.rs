@@ -4,9 +4,11 @@
 //! does nothing: no clock, no disk, no network. Everything else may import it.
 
 pub mod article;
+pub mod boilerplate;
 pub mod candidate;
 pub mod document;
 pub mod entry;
 pub mod label;
+pub mod signature;
 pub mod source;
 pub mod time;

@@ -12,6 +12,7 @@ pub mod lists;
 pub mod local;
 mod markup;
 pub mod opml;
+pub mod stories;
 pub mod trials;
 
 use std::path::PathBuf;
@@ -77,6 +78,23 @@ pub enum Request {
     Explain {
         /// Its id.
         id: String,
+    },
+    /// The newest stories with more than one copy: [`stories::StoryRow`]s.
+    Stories {
+        /// How many at most.
+        limit: usize,
+    },
+    /// Takes copies out of a story: [`stories::Settled`].
+    SplitStory {
+        /// Id of the copy, or of the story.
+        id: String,
+    },
+    /// Makes two articles one: [`stories::Settled`].
+    MergeStories {
+        /// One of them.
+        a: String,
+        /// The other.
+        b: String,
     },
     /// Drops the articles that were seen nowhere else: their number.
     Purge {
@@ -312,6 +330,9 @@ pub async fn answer(context: &Context, request: Request) -> Result<String, Error
         Request::Preview(wanted) => json(&lists::preview(context, &wanted).await?),
         Request::Retag(wanted) => json(&labels::retag(context, &wanted).await?),
         Request::Explain { id } => json(&articles::explain(context, &id).await?),
+        Request::Stories { limit } => json(&stories::list(context, limit).await?),
+        Request::SplitStory { id } => json(&stories::split(context, &id).await?),
+        Request::MergeStories { a, b } => json(&stories::merge(context, &a, &b).await?),
         Request::Purge { id } => json(&articles::purge(context, &id).await?),
         Request::Gc {} => json(&feeds::sweep(context).await?),
         Request::Verify { repair } => json(&backups::verify(context, repair).await?),

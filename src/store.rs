@@ -17,7 +17,9 @@ mod item;
 mod light;
 mod lists;
 mod log;
+pub mod lsh;
 pub mod memory;
+mod near;
 mod open;
 mod packed;
 mod prepare;
@@ -39,7 +41,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::article::{Article, ArticleId, Head, Key, Revision, Sighting};
+use crate::model::boilerplate::Boilerplate;
 use crate::model::label::{Cursor, LabelCount, Scope, Selection};
+use crate::model::signature::{Reach, Signature};
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
 
@@ -214,6 +218,24 @@ pub enum Change {
         /// Keys that lead to it in addition.
         keys: Vec<Key>,
     },
+    /// Another article became part of this one: what led there leads here, and its id is an alias.
+    Merged {
+        /// Whole, with the new version.
+        article: Box<Article>,
+        /// The one that is no more.
+        from: ArticleId,
+        /// Keys that lead here in addition.
+        keys: Vec<Key>,
+    },
+    /// Some of its copies are an article of their own from now on; that one follows as new.
+    Parted {
+        /// What stayed, whole, with the new version.
+        article: Box<Article>,
+        /// Keys that lead here in addition.
+        keys: Vec<Key>,
+        /// Keys that no longer lead here.
+        lost: Vec<Key>,
+    },
     /// Gone for good; its keys become tombstones.
     Removed {
         /// Which.
@@ -236,6 +258,56 @@ pub struct Batch {
     pub claims: Vec<Key>,
     /// Articles that must still have the version on which the decision was made.
     pub expects: Vec<(ArticleId, u32)>,
+    /// What near copies are found by; the batch conflicts if since `as_of` a text came that may be the same.
+    pub prints: Option<Prints>,
+}
+
+/// Where near copies are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Among {
+    /// Among whom.
+    pub reach: Reach,
+    /// Not first seen before this.
+    pub since: Timestamp,
+}
+
+/// The signatures of entries, with what they were decided on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prints {
+    /// Whence the entries are.
+    pub source: SourceId,
+    /// The signature of each copy, by guid key, in order of arrival.
+    pub signatures: Vec<(ArticleId, Signature)>,
+    /// Hashes of the paragraphs of each entry that counts for what the source puts under everything.
+    pub paragraphs: Vec<Vec<u32>>,
+    /// [`Alike::as_of`] of the answer that decided.
+    pub as_of: u64,
+    /// What was asked.
+    pub among: Among,
+}
+
+/// What may be the same as some texts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Alike {
+    /// Signatures up to this number were looked at.
+    pub as_of: u64,
+    /// For each text those that may be the same, the most alike first.
+    pub found: Vec<Vec<Near>>,
+}
+
+/// A text that may be the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Near {
+    /// That copy: its guid key.
+    pub copy: ArticleId,
+    /// The article that it belongs to now.
+    pub article: ArticleId,
+    /// When it was first seen.
+    pub seen: Timestamp,
+    /// Hash of its source, as in [`Signature::source`].
+    pub source: u32,
+    /// One of the two headlines is one of a series.
+    pub in_series: bool,
 }
 
 /// What came of a commit.
@@ -323,6 +395,8 @@ pub struct Stats {
     pub sources: u64,
     /// Tombstones.
     pub tombstones: u64,
+    /// Signatures of near copies in memory; 0 until somebody asks.
+    pub signatures: u64,
     /// Log files.
     pub log_bytes: u64,
     /// Of these, what still lives.
@@ -371,6 +445,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Who holds these keys.
     async fn known(&self, keys: &[Key]) -> Result<Known, Error>;
+    /// Texts that may be the same as some others, by their signatures.
+    async fn alike(&self, sought: &[Signature], among: Among) -> Result<Alike, Error>;
+    /// What a source puts under everything it says.
+    async fn boilerplate(&self, source: &SourceId) -> Result<Boilerplate, Error>;
     /// Keeps a batch. `now` is the time of the commit.
     async fn commit(&self, batch: Batch, now: Timestamp) -> Result<Committed, Error>;
 

@@ -1,5 +1,7 @@
 //! Text as people mean it: what makes two spellings the same. Pure, and the same for every language.
 
+pub mod tokens;
+
 use unicode_normalization::UnicodeNormalization;
 
 /// What makes two spellings of a label one: NFKC, lower case, no leading `#`, blanks collapsed,

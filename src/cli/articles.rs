@@ -278,6 +278,10 @@ pub(super) fn explain(global: &Global, args: ExplainArgs, out: &mut Out) -> Resu
                 .map(|url| format!(", {url}"))
                 .unwrap_or_default()
         ))?;
+        out.line(&format!("  id {}", seen.id))?;
+        for line in super::stories::because(&seen.why) {
+            out.line(&line)?;
+        }
     }
     for tag in &why.tags_why {
         out.line(&format!("tag: {} ({})", tag.name, origin(&tag.origin)))?;

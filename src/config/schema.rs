@@ -293,7 +293,7 @@ static DEDUP: &[Key] = &[
     key(
         "window",
         Shape::Span,
-        "How far apart in time two copies of a text may be.",
+        "How far apart in time two copies of a text may be, between 1d and 60d.",
     ),
     key(
         "bump_on_new_source",

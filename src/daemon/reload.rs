@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Parts;
 use crate::config::Config;
+use crate::ingest;
 use crate::model::source::{Source, SourceId};
 use crate::model::time::Timestamp;
 use crate::ops::{self, Reloaded};
@@ -66,6 +67,16 @@ impl Parts {
             .await
         {
             tracing::error!(%error, "the schedule does not follow the new sources yet");
+        }
+        let options = ingest_options(&new);
+        let decided =
+            ingest::privacy::follow(&*self.store, &new.sources, self.clock.now(), &options).await;
+        match decided {
+            Ok(0) => {}
+            Ok(articles) => tracing::info!(articles, "decided anew, since `private` changed"),
+            Err(error) => {
+                tracing::error!(%error, "articles whose source became private or public were not all decided anew; a restart tries again")
+            }
         }
         if *self.publisher.settings() != settings {
             self.publisher.reload(settings);

@@ -26,6 +26,12 @@ pub fn url_key(canonical: &str, private: Option<&SourceId>) -> Key {
     ]))
 }
 
+/// The key of a text, by its hash; `among` keeps it to a private source, or to a narrower reach.
+#[must_use]
+pub fn content_key(content: u128, among: &str) -> Key {
+    Key::Content(digest(&["content", among, &format!("{content:x}")]))
+}
+
 /// Hash of what a reader would notice: headline, text, where it leads, what is attached. White space does not count.
 #[must_use]
 pub fn text_hash(entry: &Entry, canonical_url: Option<&str>, text: &str) -> u64 {

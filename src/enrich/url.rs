@@ -224,7 +224,13 @@ fn path(path: &str) -> String {
     if let Some(last) = segments.last_mut()
         && let Some(stem) = last.strip_suffix(".amp.html")
     {
-        *last = Cow::Owned(format!("{stem}.html"));
+        *last = Cow::Owned(stem.to_owned());
+    } else if let Some(last) = segments.last_mut()
+        && let Some(stem) = last.strip_suffix(".html")
+        && !stem.is_empty()
+    {
+        // So that it meets its own `.amp.html`, whatever the site calls the plain page.
+        *last = Cow::Owned(stem.to_owned());
     }
     segments
         .iter()
@@ -264,8 +270,9 @@ fn query(url: &Url) -> String {
     };
     let mut kept: Vec<Cow<'_, str>> = query
         .split('&')
-        .filter(|pair| !pair.is_empty() && !is_tracking(pair))
+        .filter(|pair| !pair.is_empty())
         .map(plain_segment)
+        .filter(|pair| !is_tracking(pair))
         .collect();
     kept.sort();
     kept.join("&")

@@ -176,6 +176,16 @@ enum Role {
 /// trimmed. Blocks and line breaks part words. Never contains control characters.
 #[must_use]
 pub fn text(fragment: &str) -> String {
+    plain(fragment, ' ')
+}
+
+/// The same with one line for each block: what tells a footer from the text before it.
+#[must_use]
+pub fn lines(fragment: &str) -> String {
+    plain(fragment, '\n')
+}
+
+fn plain(fragment: &str, between: char) -> String {
     let mut out = Collapser::new(fragment.len());
     if memchr2(b'<', b'&', fragment.as_bytes()).is_none() {
         out.push(fragment);
@@ -191,7 +201,7 @@ pub fn text(fragment: &str) -> String {
                 Role::Silent(index) => {
                     endless[index] = endless[index] || !scanner.skip_closed(tag.name);
                 }
-                Role::Parting => out.space(),
+                Role::Parting => out.part(between),
                 Role::Unknown if !looks_like_tag(tag) => {
                     let closed = closed.get_or_insert_with(|| end_tags(fragment));
                     if !closed.contains(&tag.name.to_ascii_lowercase()) {
@@ -200,7 +210,7 @@ pub fn text(fragment: &str) -> String {
                 }
                 Role::Inline | Role::Unknown => {}
             },
-            Token::End(name) if role(name) == Role::Parting => out.space(),
+            Token::End(name) if role(name) == Role::Parting => out.part(between),
             Token::End(_) | Token::Other(_) => {}
         }
     }
@@ -276,20 +286,28 @@ fn end_tags(fragment: &str) -> HashSet<String> {
 /// Text with its white space collapsed as it comes in.
 struct Collapser {
     text: String,
-    parted: bool,
+    /// What comes before the next word.
+    parted: Option<char>,
 }
 
 impl Collapser {
     fn new(capacity: usize) -> Self {
         Self {
             text: String::with_capacity(capacity),
-            parted: false,
+            parted: None,
         }
     }
 
     /// A word ends here.
     fn space(&mut self) {
-        self.parted = !self.text.is_empty();
+        if self.parted.is_none() {
+            self.part(' ');
+        }
+    }
+
+    /// A block ends here.
+    fn part(&mut self, between: char) {
+        self.parted = (!self.text.is_empty()).then_some(between);
     }
 
     fn push(&mut self, piece: &str) {
@@ -297,9 +315,7 @@ impl Collapser {
         loop {
             let end = word_end(rest);
             if end > 0 {
-                if std::mem::take(&mut self.parted) {
-                    self.text.push(' ');
-                }
+                self.text.extend(self.parted.take());
                 self.text.push_str(&rest[..end]);
             }
             let mut chars = rest[end..].chars();
@@ -383,6 +399,14 @@ mod tests {
         ] {
             assert_eq!(text(fragment), plain, "{fragment}");
         }
+    }
+
+    #[test]
+    fn each_block_is_a_line() {
+        assert_eq!(
+            lines("<div><p>one <b>two</b>\n three</p> <p>four<br>five</p></div>"),
+            "one two three\nfour\nfive"
+        );
     }
 
     #[test]

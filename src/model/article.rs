@@ -52,8 +52,94 @@ pub struct Revision {
     pub number: u64,
 }
 
+/// By which layer a copy was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// By none: it founded an article.
+    #[default]
+    Founded,
+    /// The canonical URL is the same.
+    Url,
+    /// The text is the same.
+    Content,
+    /// The text is nearly the same.
+    Near,
+    /// An administrator said so.
+    Pinned,
+}
+
+/// How alike two texts are.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Scores {
+    /// Shingles in common, of all shingles of both.
+    pub jaccard: f32,
+    /// Shingles in common, of those of the shorter text.
+    pub containment: f32,
+    /// The same of the two beginnings.
+    pub lead: f32,
+    /// Numbers in the text that has fewer of them.
+    pub numbers: u32,
+    /// Numbers in common.
+    pub common_numbers: u32,
+}
+
+/// What spoke against another article.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spoke {
+    /// Too few words to compare.
+    Teaser,
+    /// The texts differ.
+    Different,
+    /// The numbers differ: one form, filled in anew.
+    Numbers,
+    /// The headlines differ in digits and dates alone: a series.
+    Series,
+    /// Nothing but a text that the source repeats.
+    Footer,
+    /// Another article is more alike.
+    Weaker,
+    /// Only the headline is the same: a proposal to the administrator.
+    Title,
+}
+
+/// Another article that was looked at, and why it is not this one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Against {
+    /// The article.
+    pub article: ArticleId,
+    /// How alike.
+    pub scores: Scores,
+    /// Why not.
+    pub spoke: Spoke,
+}
+
+/// Why a copy belongs to its article.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Joined {
+    /// By which layer.
+    pub layer: Layer,
+    /// The copy that it resembles: its guid key.
+    pub with: Option<ArticleId>,
+    /// How much.
+    pub scores: Option<Scores>,
+    /// Others that were looked at, the most alike first.
+    pub against: Vec<Against>,
+}
+
+/// The text of a copy that does not lead: it may lead some day, or stand alone again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CopyText {
+    /// What the publisher said.
+    pub entry: Entry,
+    /// The feed, as it was then.
+    pub about: About,
+}
+
 /// This article was seen at that source under that guid.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sighting {
     /// Where; `None` only in a default value.
@@ -84,6 +170,14 @@ pub struct Sighting {
     pub fullness: u32,
     /// Score that the rules of its source gave it.
     pub score: i32,
+    /// Its text; `None` for the copy that leads, whose text is the article's.
+    pub copy: Option<Box<CopyText>>,
+    /// Why it belongs here.
+    pub joined: Joined,
+    /// The article that it belonged to before that one was merged into this.
+    pub part_of: Option<ArticleId>,
+    /// Articles that an administrator parted it from.
+    pub apart: Vec<ArticleId>,
 }
 
 /// Enough to filter, order and recognise an article without its text: what the index holds.

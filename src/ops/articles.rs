@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Error};
 use crate::config::value;
+use crate::dedup::story;
 use crate::label;
-use crate::model::article::{Article, ArticleId, Sighting};
+use crate::model::article::{Article, ArticleId, Key, Sighting};
 use crate::model::entry::Content;
 use crate::model::label::{Cursor, Scope, Selection};
 use crate::model::source::SourceId;
@@ -65,7 +66,7 @@ pub struct ArticleRow {
 }
 
 /// One article whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArticleView {
     /// What a list shows.
     #[serde(flatten)]
@@ -93,7 +94,7 @@ pub struct ArticleView {
 }
 
 /// One place where an article was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SightingView {
     /// Source.
     pub feed: String,
@@ -107,6 +108,10 @@ pub struct SightingView {
     pub seen: String,
     /// The date it claims there.
     pub published: Option<String>,
+    /// The id that this copy would have alone: `aggd stories split` takes it.
+    pub id: String,
+    /// Why it belongs to this article, and what spoke against others.
+    pub why: super::stories::Why,
 }
 
 /// A line of `aggd articles --sightings`.
@@ -130,7 +135,7 @@ pub struct Sightings {
 }
 
 /// Why an article is as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The article.
     #[serde(flatten)]
@@ -283,7 +288,7 @@ pub fn article_id(text: &str) -> Result<ArticleId, Error> {
     })
 }
 
-async fn found(context: &Context, id: &str) -> Result<Box<Article>, Error> {
+pub(super) async fn found(context: &Context, id: &str) -> Result<Box<Article>, Error> {
     let store = context.store()?;
     let mut wanted = article_id(id)?;
     // An alias leads to a story, and that one might have been merged again.
@@ -345,7 +350,7 @@ pub async fn explain(context: &Context, id: &str) -> Result<Explanation, Error> 
     let article = found(context, id).await?;
     let lead = &article.head.source;
     let mut places: Vec<&Sighting> = article.sightings.iter().collect();
-    places.sort_by_key(|place| place.source.as_ref() != Some(lead));
+    places.sort_by_key(|place| place.copy.is_some() || place.source.as_ref() != Some(lead));
     Ok(Explanation {
         aliases: article
             .head
@@ -427,17 +432,35 @@ pub async fn purge(context: &Context, id: &str) -> Result<u64, Error> {
         };
         for (_, article) in &listing.articles {
             let head = &article.head;
-            if head.seen_at.iter().any(|seen| seen.source != source) {
-                continue;
-            }
+            // Where others have it too, the source's copies go, and another one leads.
+            let change = if head.seen_at.iter().any(|seen| seen.source != source) {
+                let mut rest = Article::clone(article);
+                if !story::vanish(&mut rest, &source) {
+                    continue;
+                }
+                label::story(&mut rest, &context.config.load().label);
+                rest.head.version += 1;
+                let gone = head.seen_at.iter().filter(|seen| seen.source == source);
+                Change::Parted {
+                    article: Box::new(rest),
+                    keys: Vec::new(),
+                    lost: gone
+                        .filter(|seen| seen.guid_key != head.id.0)
+                        .map(|seen| Key::Guid(seen.guid_key))
+                        .collect(),
+                }
+            } else {
+                Change::Removed { id: head.id }
+            };
+            let drops = matches!(change, Change::Removed { .. });
             let batch = Batch {
                 durable: true,
-                changes: vec![Change::Removed { id: head.id }],
+                changes: vec![change],
                 expects: vec![(head.id, head.version)],
                 ..Batch::default()
             };
             match store.commit(batch, context.clock.now()).await {
-                Ok(_) => dropped += 1,
+                Ok(_) => dropped += u64::from(drops),
                 // Somebody else has just seen it elsewhere: then it is no longer this source's alone.
                 Err(store::Error::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -462,6 +485,8 @@ fn seen(place: &Sighting) -> SightingView {
         title: place.title.clone(),
         seen: place.seen.to_rfc3339(),
         published: place.published.map(Timestamp::to_rfc3339),
+        id: ArticleId(place.guid_key).to_string(),
+        why: super::stories::why(&place.joined),
     }
 }
 

@@ -10,6 +10,7 @@ use super::item::{Gone, Item, Left, Name, Stand, Tombstone, parts, scope_parts};
 use super::lists::{self, SHOWN};
 use super::log::Loc;
 use super::memory::{SPELLINGS, day};
+use super::near;
 use super::packed::{self, LAST, OTHER, Rec};
 use crate::model::article::{Head, Key};
 use crate::model::label::Scope;
@@ -19,7 +20,7 @@ use crate::model::time::Timestamp;
 /// The letters of the sets of keys, by kind of key.
 const KEY_SETS: [u8; 3] = [b'g', b'u', b'h'];
 
-/// Does one item. `body` is needed for states and notes, and to tell whether an amendment has sightings.
+/// Does one item. `body` is needed for states, notes and signatures, and to tell whether an amendment has sightings.
 pub(super) fn apply(
     table: &mut Table,
     frame: &FrameHead,
@@ -44,6 +45,11 @@ pub(super) fn apply(
         Item::Tombstones(all) => all.iter().try_for_each(|one| bury(table, one, loc.file)),
         Item::Name(name) => named(table, name),
         Item::Note(name) => table.put_raw(&note_key(name), Some(&write_state(loc.file, body))),
+        Item::Marks(marks) => near::apply(table, marks, loc, body),
+        Item::Unkeyed(seq, keys) => keys.iter().try_for_each(|key| {
+            let spot = spot(*key);
+            table.remove(&spot.set, spot.leading_to(*seq)).map(|_| ())
+        }),
     }
 }
 

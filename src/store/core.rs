@@ -15,6 +15,7 @@ use super::light::Light;
 use super::lists;
 use super::log::{Loc, Log};
 use super::memory::in_order;
+use super::near::Shelf;
 use super::packed::Rec;
 use super::schedule::Schedule;
 use super::{Error, Options};
@@ -36,6 +37,7 @@ pub(super) struct Core {
     pub(super) log: Log,
     pub(super) index: Index,
     pub(super) cache: Cache,
+    pub(super) near: Shelf,
     pub(super) schedule: Mutex<Schedule>,
     pub(super) light: Light,
     pub(super) news: watch::Sender<Revision>,

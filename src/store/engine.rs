@@ -17,6 +17,7 @@ use super::follow::{self, Bookmarks};
 use super::index::Value;
 use super::item::{Item, scope_parts};
 use super::memory::{by_count, commonest};
+use super::near;
 use super::open::Opened;
 use super::packed::{self, NameRec};
 use super::prepare::Packed;
@@ -25,11 +26,13 @@ use super::retain;
 use super::verify;
 use super::writer::{Message, Request, Writer};
 use super::{
-    Batch, Commit, Committed, Due, Error, Found, Known, Lease, Listing, Outline, Page, Stats,
-    Store, Verified,
+    Alike, Among, Batch, Commit, Committed, Due, Error, Found, Known, Lease, Listing, Outline,
+    Page, Stats, Store, Verified,
 };
 use crate::model::article::{ArticleId, Key, Revision, Sighting};
+use crate::model::boilerplate::Boilerplate;
 use crate::model::label::{LabelCount, Scope, Selection};
+use crate::model::signature::Signature;
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
 
@@ -310,6 +313,17 @@ impl Store for Engine {
         self.ask(move |core| known(core, &keys)).await
     }
 
+    async fn alike(&self, sought: &[Signature], among: Among) -> Result<Alike, Error> {
+        let sought = sought.to_vec();
+        self.ask(move |core| near::alike(core, &sought, among))
+            .await
+    }
+
+    async fn boilerplate(&self, source: &SourceId) -> Result<Boilerplate, Error> {
+        let source = source.clone();
+        self.ask(move |core| near::boilerplate(core, &source)).await
+    }
+
     async fn commit(&self, batch: Batch, now: Timestamp) -> Result<Committed, Error> {
         if self.core.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);
@@ -453,6 +467,7 @@ impl Store for Engine {
                 sightings: figures.sightings,
                 sources: figures.sources,
                 tombstones: figures.tombstones,
+                signatures: core.near.size().0,
                 log_bytes: core.log.size(),
                 live_bytes: figures.live.values().sum(),
                 index_bytes: table.disk(),

@@ -112,6 +112,8 @@ pub(super) struct Figures {
     pub(super) months: BTreeMap<u32, (u64, u64)>,
     pub(super) last_seq: u64,
     pub(super) last_name: u32,
+    /// Number of the newest signature.
+    pub(super) last_print: u64,
     /// Sources by the short form of their name.
     pub(super) source_names: HashMap<u32, SourceId>,
 }
@@ -1121,6 +1123,7 @@ impl Figures {
             }
             b'x' => self.tombstones += In(bytes).number()?,
             b's' => self.sources += 1,
+            b'd' => self.last_print = self.last_print.max(super::near::number_of(key)?),
             b'n' => {
                 let name = packed::read_name(bytes)?;
                 self.last_name = self.last_name.max(name.id);
@@ -1155,7 +1158,7 @@ fn decode(key: &[u8], bytes: &[u8], upper: Place) -> Result<Value, Error> {
             .and_then(|begin| packed::read_pack(begin, bytes))
             .map(|pack| Value::Pack(Arc::new(pack))),
         Some(b'n') => packed::read_name(bytes).map(|name| Value::Name(Arc::new(name))),
-        Some(b's' | b'k' | b'm') => Some(Value::Raw(bytes.into())),
+        Some(b's' | b'k' | b'm' | b'd' | b'p') => Some(Value::Raw(bytes.into())),
         _ => packed::read_chunk(Coding::of(key), bytes)
             .map(|places| Value::Set(Arc::new(Chunk { places, upper }))),
     };

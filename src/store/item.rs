@@ -13,6 +13,7 @@ use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
 
 use super::codec::{In, Out};
+use super::near::Marks;
 
 /// Metadata of one item.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,10 @@ pub(super) enum Item {
     Name(Box<Name>),
     /// A note of that name; its text is in the body.
     Note(String),
+    /// Signatures of near copies, and the paragraphs of their entries, in the body.
+    Marks(Marks),
+    /// Keys that no longer lead to an article.
+    Unkeyed(u64, Vec<Key>),
 }
 
 /// How an article stands after a change.
@@ -98,6 +103,8 @@ const FORGOTTEN: u8 = 6;
 const TOMBSTONES: u8 = 7;
 const NAME: u8 = 8;
 const NOTE: u8 = 9;
+const MARKS: u8 = 20;
+const UNKEYED: u8 = 21;
 
 /// An item as it stands in a frame: where it begins, its metadata and its packed body.
 #[derive(Debug)]
@@ -198,6 +205,17 @@ fn encode(item: &Item) -> (u8, Vec<u8>) {
             out.text(name);
             NOTE
         }
+        Item::Marks(marks) => {
+            out.text(marks.source.as_str());
+            out.number(marks.first);
+            out.number(u64::from(marks.count));
+            MARKS
+        }
+        Item::Unkeyed(seq, keys) => {
+            out.number(*seq);
+            put_keys(&mut out, keys);
+            UNKEYED
+        }
     };
     (kind, out.0)
 }
@@ -233,6 +251,12 @@ fn decode(kind: u8, meta: &[u8]) -> Option<Item> {
             touched: take_time(&mut input)?,
         })),
         NOTE => Item::Note(input.text()?.to_owned()),
+        MARKS => Item::Marks(Marks {
+            source: take_source(&mut input)?,
+            first: input.number()?,
+            count: input.small()?,
+        }),
+        UNKEYED => Item::Unkeyed(input.number()?, take_keys(&mut input)?),
         _ => return None,
     };
     Some(item)

@@ -10,13 +10,16 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::lists::{self, SHOWN};
+use super::lsh::Print;
 use super::schedule::Schedule;
 use super::{
-    Batch, Change, Commit, Committed, Due, Error, Found, Keep, Known, Lease, Listing, Options,
-    Page, Stats, Store,
+    Alike, Among, Batch, Change, Commit, Committed, Due, Error, Found, Keep, Known, Lease, Listing,
+    Near, Options, Page, Prints, Stats, Store,
 };
 use crate::model::article::{Article, ArticleId, Head, Key, Revision, Sighting};
+use crate::model::boilerplate::Boilerplate;
 use crate::model::label::{Cursor, LabelCount, Scope, Selection};
+use crate::model::signature::{Estimate, SERIES, Signature, TITLE};
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
 
@@ -58,6 +61,8 @@ struct Tables {
     states: BTreeMap<SourceId, SourceState>,
     names: BTreeMap<String, (Scope, Named)>,
     last_seq: u64,
+    prints: Vec<Print>,
+    boilerplate: BTreeMap<SourceId, Boilerplate>,
     notes: BTreeMap<String, Vec<u8>>,
 }
 
@@ -106,7 +111,10 @@ impl Memory {
         tables.check(&batch)?;
         let mut changes = Vec::new();
         for change in batch.changes {
-            changes.push(tables.change(change, now)?);
+            changes.extend(tables.change(change, now)?);
+        }
+        if let Some(prints) = batch.prints {
+            tables.print(prints, now);
         }
         if let Some((source, state, lease)) = batch.visit {
             inner.schedule.give_back(lease, Some(state.next_due));
@@ -189,7 +197,59 @@ impl Tables {
                 return Err(Error::Conflict);
             }
         }
+        if let Some(prints) = &batch.prints
+            && prints.signatures.iter().any(|(_, signature)| {
+                let mut later = self.resembling(signature, prints.among);
+                later.any(|(print, estimate)| {
+                    print.number > prints.as_of && estimate.is_worth_a_look()
+                })
+            })
+        {
+            return Err(Error::Conflict);
+        }
         Ok(())
+    }
+
+    fn print(&mut self, prints: Prints, now: Timestamp) {
+        for (copy, signature) in prints.signatures {
+            let number = self.prints.last().map_or(1, |last| last.number + 1);
+            self.prints.push(Print {
+                number,
+                at: now,
+                copy,
+                signature,
+            });
+        }
+        let boilerplate = self.boilerplate.entry(prints.source).or_default();
+        for entry in prints.paragraphs {
+            boilerplate.count(&entry);
+        }
+    }
+
+    /// Everything that shares a band with a signature, but not only the one that tells a series.
+    fn resembling(
+        &self,
+        sought: &Signature,
+        among: Among,
+    ) -> impl Iterator<Item = (&Print, Estimate)> {
+        self.prints.iter().filter_map(move |print| {
+            let other = &print.signature;
+            let shared = sought.bands[..SERIES]
+                .iter()
+                .zip(&other.bands)
+                .any(|(a, b)| a == b && *a != 0);
+            let here = (sought.source, sought.shelf);
+            let covered = among.reach.covers(here, (other.source, other.shelf));
+            let estimate = sought.estimate(&other.sketch);
+            let titled = sought.bands[TITLE] != 0 && sought.bands[TITLE] == other.bands[TITLE];
+            let wanted = estimate.is_worth_a_look() || titled;
+            (shared && covered && wanted && print.at >= among.since).then_some((print, estimate))
+        })
+    }
+
+    fn is_series(&self, key: u32, more: usize) -> bool {
+        let same = |print: &&Print| print.signature.bands[SERIES] == key;
+        key != 0 && self.prints.iter().filter(same).count() + more >= 3
     }
 
     fn holders(&self, key: Key) -> impl Iterator<Item = u64> {
@@ -209,18 +269,22 @@ impl Tables {
     }
 
     /// Does one change and says which lists it concerned.
-    fn change(&mut self, change: Change, now: Timestamp) -> Result<(ArticleId, Vec<Scope>), Error> {
-        match change {
+    fn change(
+        &mut self,
+        change: Change,
+        now: Timestamp,
+    ) -> Result<Vec<(ArticleId, Vec<Scope>)>, Error> {
+        let done = match change {
             Change::New { article, keys } => {
                 if self.by_id(article.head.id).is_some() {
                     return Err(Error::Conflict);
                 }
                 self.last_seq += 1;
-                Ok(self.put(self.last_seq, *article, keys, now))
+                self.put(self.last_seq, *article, keys, now)
             }
             Change::Revised { article, keys } => {
                 let (seq, _) = self.by_id(article.head.id).ok_or(Error::Conflict)?;
-                Ok(self.put(seq, *article, keys, now))
+                self.put(seq, *article, keys, now)
             }
             Change::Amended {
                 head,
@@ -229,13 +293,40 @@ impl Tables {
             } => {
                 let (seq, record) = self.by_id(head.id).ok_or(Error::Conflict)?;
                 let article = amended(&record.article, *head, sightings);
-                Ok(self.put(seq, article, keys, now))
+                self.put(seq, article, keys, now)
+            }
+            Change::Merged {
+                article,
+                from,
+                mut keys,
+            } => {
+                let (seq, _) = self.by_id(article.head.id).ok_or(Error::Conflict)?;
+                let (gone, record) = self.by_id(from).ok_or(Error::Conflict)?;
+                keys.extend(&record.keys);
+                let kept = self.put(seq, *article, keys, now);
+                return Ok(vec![kept, self.bury(gone, now)]);
+            }
+            Change::Parted {
+                article,
+                keys,
+                lost,
+            } => {
+                let (seq, _) = self.by_id(article.head.id).ok_or(Error::Conflict)?;
+                let done = self.put(seq, *article, keys, now);
+                if let Some(record) = self.articles.get_mut(&seq) {
+                    for key in &lost {
+                        record.keys.remove(key);
+                        self.keys.remove(&(*key, seq));
+                    }
+                }
+                done
             }
             Change::Removed { id } => {
                 let (seq, _) = self.by_id(id).ok_or(Error::Conflict)?;
-                Ok(self.bury(seq, now))
+                self.bury(seq, now)
             }
-        }
+        };
+        Ok(vec![done])
     }
 
     fn put(
@@ -678,6 +769,37 @@ impl Store for Memory {
             }
         }
         Ok(known)
+    }
+
+    async fn alike(&self, sought: &[Signature], among: Among) -> Result<Alike, Error> {
+        let inner = self.lock();
+        let tables = &inner.tables;
+        let found = sought.iter().map(|signature| {
+            let in_series = tables.is_series(signature.bands[SERIES], 1);
+            let mut all: Vec<_> = tables.resembling(signature, among).collect();
+            all.sort_by(|(_, a), (_, b)| b.most().total_cmp(&a.most()));
+            let near = all.into_iter().filter_map(|(print, _)| {
+                let seq = tables.holders(Key::Guid(print.copy.0)).last()?;
+                Some(Near {
+                    copy: print.copy,
+                    article: tables.articles[&seq].article.head.id,
+                    seen: print.at,
+                    source: print.signature.source,
+                    in_series: in_series || tables.is_series(print.signature.bands[SERIES], 0),
+                })
+            });
+            near.collect()
+        });
+        Ok(Alike {
+            as_of: tables.prints.last().map_or(0, |last| last.number),
+            found: found.collect(),
+        })
+    }
+
+    async fn boilerplate(&self, source: &SourceId) -> Result<Boilerplate, Error> {
+        let inner = self.lock();
+        let known = inner.tables.boilerplate.get(source);
+        Ok(known.cloned().unwrap_or_default())
     }
 
     async fn commit(&self, batch: Batch, now: Timestamp) -> Result<Committed, Error> {

@@ -18,6 +18,7 @@ use super::core::Core;
 use super::index::{Index, Table};
 use super::light::Light;
 use super::log::{FORMAT, FULL_FILE, FileHead, Hole, Log, Pos};
+use super::near::Shelf;
 use super::rebuild::{self, Replayed};
 use super::schedule::Schedule;
 use super::writer::{Message, Writer};
@@ -312,6 +313,7 @@ fn start(
     }
     let core = Arc::new(Core {
         cache: Cache::new(usize::try_from(options.cache / 2).unwrap_or(usize::MAX)),
+        near: Shelf::default(),
         options: options.clone(),
         log,
         index,

@@ -10,7 +10,8 @@ use super::codec;
 use super::core::{Core, Live};
 use super::item::{Gone, Item, Left, Stand};
 use super::lists;
-use super::{Batch, Change, Error};
+use super::near::{self, Marks};
+use super::{Batch, Change, Error, Prints};
 use crate::model::article::{Article, ArticleId, Head, Key};
 use crate::model::source::SourceState;
 use crate::model::time::Timestamp;
@@ -43,7 +44,10 @@ impl Packed {
 
 fn body(change: &Change) -> Vec<u8> {
     match change {
-        Change::New { article, .. } | Change::Revised { article, .. } => whole(article),
+        Change::New { article, .. }
+        | Change::Revised { article, .. }
+        | Change::Merged { article, .. }
+        | Change::Parted { article, .. } => whole(article),
         Change::Amended { sightings, .. } if !sightings.is_empty() => codec::pack(sightings),
         Change::Amended { .. } | Change::Removed { .. } => Vec::new(),
     }
@@ -115,6 +119,11 @@ impl<'a> Preparing<'a> {
             if standing.stand.head.version != *version {
                 return Err(Error::Conflict);
             }
+        }
+        if let Some(prints) = &batch.prints
+            && near::came_too_late(self.core, prints)
+        {
+            return Err(Error::Conflict);
         }
         Ok(())
     }
@@ -191,6 +200,30 @@ impl<'a> Preparing<'a> {
                 self.remember(&stand, amends);
                 self.items.push((Item::Amend(stand), body));
             }
+            Change::Merged {
+                article,
+                from,
+                mut keys,
+            } => {
+                let old = self.find(article.head.id)?.ok_or(Error::Conflict)?;
+                let gone = self.find(from)?.ok_or(Error::Conflict)?;
+                keys.extend(lists::own_keys(&gone.stand.head));
+                keys.extend(&gone.stand.keys);
+                self.put(follow(&old, article.head, keys), body, 0);
+                self.bury(&gone.stand);
+            }
+            Change::Parted {
+                article,
+                keys,
+                lost,
+            } => {
+                let old = self.find(article.head.id)?.ok_or(Error::Conflict)?;
+                let mut stand = follow(&old, article.head, keys);
+                stand.keys.retain(|key| !lost.contains(key));
+                let item = Item::Unkeyed(stand.seq, lost);
+                self.put(stand, body, 0);
+                self.items.push((item, Vec::new()));
+            }
             Change::Removed { id } => {
                 let old = self.find(id)?.ok_or(Error::Conflict)?;
                 self.bury(&old.stand);
@@ -253,6 +286,17 @@ impl<'a> Preparing<'a> {
             settled: false,
         };
         self.own.articles.insert(stand.head.id, Some(draft));
+    }
+
+    /// Adds the signatures of a batch, counted from `first` on.
+    pub(super) fn marks(&mut self, prints: &Prints, first: u64, at: Timestamp) {
+        let marks = Marks {
+            source: prints.source.clone(),
+            first,
+            count: u32::try_from(prints.signatures.len()).unwrap_or(u32::MAX),
+        };
+        let body = near::write_marks(prints, at);
+        self.items.push((Item::Marks(marks), body));
     }
 
     /// Adds the state of a visited source. It must survive the loss of the index if the batch says so, if articles came

@@ -40,7 +40,7 @@ pub(super) fn replay(index: &Index, log: &Log) -> Result<Replayed, Error> {
                 length: u32::try_from(raw.length).unwrap_or(u32::MAX),
             };
             let body = match raw.item {
-                Item::State(_) | Item::Note(_) | Item::Amend(_) => raw.body,
+                Item::State(_) | Item::Note(_) | Item::Amend(_) | Item::Marks(_) => raw.body,
                 _ => &[],
             };
             apply(&mut table, &read.head, &raw.item, loc, body)?;

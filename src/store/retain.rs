@@ -335,6 +335,7 @@ async fn carry(engine: &Engine, file: u32, now: Timestamp) -> Result<(), Error> 
             carry_states(writer, file, now)?;
             carry_tombstones(writer, file, now)?;
             carry_names(writer, now)?;
+            carry_prints(writer, file, now)?;
             // sled must not point into a file that is gone, nor begin reading there.
             writer.flush()?;
             writer.core.log.remove_file(file)?;
@@ -463,6 +464,45 @@ pub(super) fn tombstones(core: &Core, file: Option<u32>) -> Result<Vec<Tombstone
         })?;
     }
     Ok(all)
+}
+
+/// Signatures of the window that stand in this file, in runs of following numbers.
+fn carry_prints(writer: &mut Writer, file: u32, now: Timestamp) -> Result<(), Error> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let some = writer
+            .core
+            .index
+            .read()
+            .page(b"d", after.as_deref(), AT_ONCE)?;
+        let Some((last, _)) = some.last() else {
+            return Ok(());
+        };
+        after = Some(last.clone());
+        let mut runs: Vec<(u64, Vec<Vec<u8>>)> = Vec::new();
+        for (key, value) in some {
+            let Value::Raw(bytes) = value else { continue };
+            let (Some(number), Some((home, print))) =
+                (super::near::number_of(&key), read_state(&bytes))
+            else {
+                continue;
+            };
+            if home != file {
+                continue;
+            }
+            match runs.last_mut() {
+                Some((first, run)) if *first + run.len() as u64 == number => {
+                    run.push(print.to_vec());
+                }
+                _ => runs.push((number, vec![print.to_vec()])),
+            }
+        }
+        let items = runs
+            .into_iter()
+            .map(|(first, run)| super::near::carried(first, &run))
+            .collect();
+        writer.add(items, false, true, now)?;
+    }
 }
 
 fn carry_names(writer: &mut Writer, now: Timestamp) -> Result<(), Error> {

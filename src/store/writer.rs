@@ -18,6 +18,7 @@ use super::core::Core;
 use super::frame::{Draft, FrameHead};
 use super::item::Item;
 use super::log::{FileHead, Loc, Pos};
+use super::near;
 use super::prepare::{Packed, Pending, Preparing};
 use super::rebuild;
 use super::{Committed, Error, Lease};
@@ -62,6 +63,9 @@ pub(super) struct Writer {
     pub(super) core: Arc<Core>,
     queue: Receiver<Message>,
     pub(super) next_seq: u64,
+    next_print: u64,
+    /// What was first seen before this nobody asks for any more.
+    asked_since: Option<Timestamp>,
     pub(super) number: u64,
     pub(super) epoch: u32,
     last_flush: Instant,
@@ -94,10 +98,13 @@ impl Writer {
         newest: Revision,
         lock: std::fs::File,
     ) -> Self {
+        let next_print = core.index.read().figures.last_print + 1;
         Self {
             core,
             queue,
             next_seq,
+            next_print,
+            asked_since: None,
             number: newest.number,
             epoch: newest.epoch,
             last_flush: Instant::now(),
@@ -270,6 +277,12 @@ impl Writer {
         for (change, body) in changes.into_iter().zip(bodies) {
             preparing.change(change, body)?;
         }
+        if let Some(prints) = packed.batch.prints.take() {
+            preparing.marks(&prints, self.next_print, now);
+            near::announce(&core, self.next_print, &prints, now);
+            self.next_print += prints.signatures.len() as u64;
+            self.asked_since = Some(prints.among.since);
+        }
         let logged = preparing.state(&mut packed)?;
         let visit = packed
             .batch
@@ -410,6 +423,13 @@ impl Writer {
                 file,
                 at: (one.begin + one.bytes.len()) as u64,
             };
+        }
+        let old = near::settle(&self.core, self.next_print - 1, self.asked_since)?;
+        if !old.is_empty() {
+            let mut table = self.core.index.write();
+            for number in old {
+                table.put_raw(&near::print_key(number), None)?;
+            }
         }
         Ok(())
     }

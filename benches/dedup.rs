@@ -1,0 +1,204 @@
+//! What recognising copies costs: `cargo bench --bench dedup -- [--most N]`.
+//!
+//! Microseconds of one core per entry by stage, for texts of 3 KB that are made here, and look-ups among 10,000, 100,000
+//! and 1,000,000 signatures with the memory that each takes. A figure is the median of its rounds.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a bench prints its table"
+)]
+#![allow(
+    dead_code,
+    reason = "the articles come from the tests, which use more of them"
+)]
+
+#[path = "../tests/it/reprints.rs"]
+mod reprints;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use aggd::dedup::Mode;
+use aggd::dedup::compare::{self, Pair};
+use aggd::dedup::shape::{Folded, Shape};
+use aggd::model::article::ArticleId;
+use aggd::model::boilerplate::Boilerplate;
+use aggd::model::signature::{BANDS, BODY, LEAD, Reach, Signature};
+use aggd::model::source::SourceId;
+use aggd::model::time::Timestamp;
+use aggd::store::lsh::{Lsh, Print, Range};
+use reprints::{Press, TONGUES, Tongue};
+
+const TEXT: usize = 3000;
+const TEXTS: usize = 400;
+
+fn main() {
+    let mut most = 1_000_000;
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
+    while let Some(argument) = arguments.next() {
+        if argument == "--most" {
+            most = arguments
+                .next()
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(most);
+        }
+    }
+    let source = SourceId::new("bench").expect("a name of the allowed form");
+    let mut signatures = Vec::new();
+    let mut shapes: Vec<Shape> = Vec::new();
+    println!("{:<44} {:>10}", "stage, texts of 3 KB", "us/entry");
+    for tongue in TONGUES {
+        let texts = texts(tongue);
+        let none = Boilerplate::default();
+        let fold = median(|| {
+            for (title, text) in &texts {
+                black_box(Folded::new(title, text));
+            }
+        });
+        let folded: Vec<Folded> = texts
+            .iter()
+            .map(|(title, text)| Folded::new(title, text))
+            .collect();
+        let shape = median(|| {
+            for text in &folded {
+                black_box(text.shape(&none));
+            }
+        });
+        let own: Vec<Shape> = folded.iter().map(|text| text.shape(&none)).collect();
+        let sign = median(|| {
+            for shape in &own {
+                black_box(shape.signature(0, &source, None));
+            }
+        });
+        let pair = median(|| {
+            for two in own.windows(2) {
+                let scores = compare::scores(&two[0], &two[1]);
+                let _ = black_box(compare::verdict(
+                    &two[0],
+                    &two[1],
+                    &scores,
+                    Pair::default(),
+                    Mode::Cluster,
+                ));
+            }
+        });
+        for (stage, took) in [
+            ("normalised, in paragraphs", fold),
+            ("tokens, shingles, numbers", shape),
+            ("MinHash of 128 and 32", sign),
+            ("one pair verified", pair),
+        ] {
+            println!(
+                "{:<44} {:>10.1}",
+                format!("{tongue:?}: {stage}"),
+                per_entry(took)
+            );
+        }
+        signatures.extend(own.iter().map(|shape| shape.signature(0, &source, None)));
+        shapes.extend(own);
+    }
+    println!(
+        "\n{:>12} {:>12} {:>12} {:>14} {:>12} {:>12}",
+        "signatures", "us/look-up", "us/insert", "rebuilt in s", "bytes each", "candidates"
+    );
+    for size in [10_000, 100_000, 200_000, 1_000_000] {
+        if size <= most {
+            index(size, &signatures);
+        }
+    }
+}
+
+fn index(size: usize, real: &[Signature]) {
+    let mut dice = fastrand::Rng::with_seed(5);
+    let prints: Vec<Print> = (0..size)
+        .map(|n| Print {
+            number: n as u64 + 1,
+            at: Timestamp::from_secs(1_790_000_000 + i64::try_from(n).unwrap_or(0)),
+            copy: ArticleId(n as u128),
+            signature: if n % 20 == 0 {
+                real[dice.usize(..real.len())].clone()
+            } else {
+                noise(&mut dice)
+            },
+        })
+        .collect();
+    let begun = Instant::now();
+    let mut lsh = Lsh::default();
+    for print in &prints {
+        lsh.insert(print);
+    }
+    let rebuilt = begun.elapsed();
+    let range = Range {
+        reach: Reach::All,
+        since: Timestamp::EPOCH,
+        numbers: (0, u64::MAX),
+    };
+    let mut candidates = 0;
+    let looked = median(|| {
+        candidates = real
+            .iter()
+            .map(|one| black_box(lsh.find(one, &range)).len())
+            .sum();
+    });
+    println!(
+        "{size:>12} {:>12.1} {:>12.2} {:>14.2} {:>12} {:>12.1}",
+        looked.as_secs_f64() * 1e6 / real.len() as f64,
+        rebuilt.as_secs_f64() * 1e6 / size as f64,
+        rebuilt.as_secs_f64(),
+        lsh.bytes() / lsh.len(),
+        candidates as f64 / real.len() as f64,
+    );
+}
+
+fn noise(dice: &mut fastrand::Rng) -> Signature {
+    let mut sketch = [0; BODY + LEAD];
+    dice.fill(&mut sketch);
+    let mut bands = [0; BANDS];
+    for band in &mut bands {
+        *band = dice.u32(1..);
+    }
+    Signature {
+        bands,
+        sketch,
+        source: dice.u32(..),
+        shelf: 0,
+    }
+}
+
+fn texts(tongue: Tongue) -> Vec<(String, String)> {
+    let mut press = Press::new(3);
+    (0..TEXTS)
+        .map(|_| {
+            let (title, mut all) = press.article(tongue);
+            while all.iter().map(String::len).sum::<usize>() < TEXT {
+                all.extend(press.article(tongue).1);
+            }
+            let mut text = all.join("\n");
+            let cut = (0..=TEXT)
+                .rev()
+                .find(|at| text.is_char_boundary(*at))
+                .unwrap_or(0);
+            text.truncate(cut);
+            (title, text)
+        })
+        .collect()
+}
+
+fn per_entry(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e6 / TEXTS as f64
+}
+
+fn median(mut work: impl FnMut()) -> Duration {
+    let mut rounds: Vec<Duration> = (0..9)
+        .map(|_| {
+            let begun = Instant::now();
+            work();
+            begun.elapsed()
+        })
+        .collect();
+    rounds.sort_unstable();
+    rounds[rounds.len() / 2]
+}

@@ -1,0 +1,475 @@
+//! Layers 3 to 5 for one document: texts become shapes, the store names what may be the same, and each entry joins its
+//! single best match.
+//!
+//! Shapes are made on the blocking pool, once for a visit however often it is decided again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Reading, Work};
+use crate::dedup::compare::{self, Pair};
+use crate::dedup::near::{self, Rival};
+use crate::dedup::shape::{self, Folded, Shape};
+use crate::dedup::{self, Decision, Reach, story};
+use crate::enrich::{self, fingerprint};
+use crate::model::article::{Article, ArticleId, Joined, Key, Layer};
+use crate::model::boilerplate::Boilerplate;
+use crate::model::entry::Entry;
+use crate::model::signature::{Estimate, Signature};
+use crate::model::source::{Source, SourceId};
+use crate::model::time::Timestamp;
+use crate::store::{self, Among, Found, Prints, Store};
+
+/// Earlier entries of the same document that one is compared with.
+const IN_DOCUMENT: usize = 512;
+/// Copies of one article that an equal text is looked for among.
+const COPIES: usize = 8;
+
+/// What comparing the texts of a document brought.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Why entries belong where they do, by their place in the document.
+    pub(super) joined: HashMap<usize, Joined>,
+    /// The keys of their texts.
+    pub(super) content: HashMap<usize, Key>,
+    /// Keys of texts that lead to articles which are too old to be the same.
+    pub(super) held: HashSet<Key>,
+    /// For the store.
+    pub(super) prints: Option<Prints>,
+}
+
+/// The shapes of a document's texts, by place: made once, used by each try.
+#[derive(Debug, Default)]
+pub(super) struct Texts(HashMap<usize, Arc<Text>>);
+
+#[derive(Debug)]
+struct Text {
+    shape: Shape,
+    signature: Signature,
+    content: Option<Key>,
+}
+
+/// What is asked, by whom.
+pub(super) struct Ask<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) source: &'a Source,
+    pub(super) reading: &'a Reading,
+    pub(super) options: &'a dedup::Options,
+    pub(super) now: Timestamp,
+}
+
+/// A kept text that may be the same.
+struct Other {
+    copy: ArticleId,
+    article: ArticleId,
+    pair: Pair,
+    distance: Duration,
+}
+
+/// Edits that no reader would notice are none: white space, what the source puts under everything, counters, tracking.
+pub(super) async fn leave_out_immaterial(
+    store: &dyn Store,
+    source: &Source,
+    reading: &Reading,
+    decisions: &mut [Decision],
+    works: &BTreeMap<ArticleId, Work>,
+) -> Result<(), store::Error> {
+    let mut known = None;
+    for (decision, candidate) in decisions.iter_mut().zip(&reading.candidates) {
+        let Decision::Edited(id) = *decision else {
+            continue;
+        };
+        let copy = ArticleId(candidate.sighting.guid_key);
+        let Some(old) = works
+            .get(&id)
+            .and_then(|work| story::text_of(&work.article, copy))
+        else {
+            continue;
+        };
+        let boilerplate: &Boilerplate = match &known {
+            Some(known) => known,
+            None => known.insert(store.boilerplate(&source.id).await?),
+        };
+        let shape = |entry: &Entry| {
+            Folded::new(entry.title_text(), &enrich::all_lines(entry)).shape(boilerplate)
+        };
+        if !compare::is_material(&shape(old), &shape(&candidate.entry)) {
+            *decision = Decision::Known;
+        }
+    }
+    Ok(())
+}
+
+impl Ask<'_> {
+    /// Looks at the texts that are new here, and lets those that are copies join their stories.
+    pub(super) async fn look(
+        &self,
+        decisions: &mut [Decision],
+        texts: &mut Texts,
+    ) -> Result<Findings, store::Error> {
+        let fresh: Vec<usize> = (0..decisions.len())
+            .filter(|n| {
+                use Decision::{Edited, New, SameAs, Sighted};
+                matches!(decisions[*n], New | SameAs(_) | Sighted(_) | Edited(_))
+            })
+            .collect();
+        if fresh.is_empty() {
+            return Ok(Findings::default());
+        }
+        self.shape(&fresh, decisions, texts).await?;
+        let mut findings = Findings::default();
+        for n in &fresh {
+            if let Some(key) = texts.0[n].content {
+                findings.content.insert(*n, key);
+            }
+        }
+        let open: Vec<usize> = fresh
+            .iter()
+            .copied()
+            .filter(|n| decisions[*n] == Decision::New)
+            .collect();
+        let among = Among {
+            reach: self.options.scope,
+            since: self.now - self.options.window,
+        };
+        let sought: Vec<Signature> = open.iter().map(|n| texts.0[n].signature.clone()).collect();
+        let alike = self.store.alike(&sought, among).await?;
+        let others = self
+            .others(&open, &alike, among, texts, &mut findings)
+            .await?;
+        let shapes = self.shapes_of(&others).await?;
+        let before: HashSet<usize> = fresh.iter().copied().collect();
+        let mut repeated = HashSet::new();
+        for n in 0..decisions.len() {
+            match decisions[n] {
+                Decision::New if before.contains(&n) => {
+                    let none = Vec::new();
+                    let kept = others.get(&n).unwrap_or(&none);
+                    let found = self.decide(n, kept, &shapes, texts, &fresh, decisions);
+                    let (decision, joined, again) = found;
+                    if again {
+                        repeated.insert(n);
+                    }
+                    decisions[n] = decision;
+                    findings.joined.insert(n, joined);
+                }
+                // Where the founder went, its copies go.
+                Decision::SameAs(first) => decisions[n] = follow(decisions, first),
+                _ => {}
+            }
+        }
+        let prints = self.prints(&fresh, decisions, texts, &repeated);
+        findings.prints = Some(Prints {
+            as_of: alike.as_of,
+            ..prints
+        });
+        Ok(findings)
+    }
+
+    /// Makes the shapes that are not there yet.
+    async fn shape(
+        &self,
+        fresh: &[usize],
+        decisions: &[Decision],
+        texts: &mut Texts,
+    ) -> Result<(), store::Error> {
+        let wanted: Vec<usize> = fresh
+            .iter()
+            .copied()
+            .filter(|n| !texts.0.contains_key(n))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut boilerplate = self.store.boilerplate(&self.source.id).await?;
+        let work: Vec<(usize, bool, Entry)> = wanted
+            .into_iter()
+            .map(|n| {
+                let entry = &self.reading.candidates[n].entry;
+                let entry = Entry {
+                    title: entry.title.clone(),
+                    content: entry.content.clone(),
+                    summary: entry.summary.clone(),
+                    ..Entry::default()
+                };
+                let counts = !matches!(decisions[n], Decision::Edited(_));
+                (n, counts, entry)
+            })
+            .collect();
+        let (id, category) = (self.source.id.clone(), self.source.category.clone());
+        let namespace = shape::namespace(self.source.private.then_some(&id));
+        let among = self.content_namespace();
+        let made = blocking(move || {
+            let folded: Vec<(usize, bool, Folded)> = work
+                .into_iter()
+                .map(|(n, counts, entry)| {
+                    (
+                        n,
+                        counts,
+                        Folded::new(entry.title_text(), &enrich::lines(&entry)),
+                    )
+                })
+                .collect();
+            for (_, counts, text) in &folded {
+                if *counts {
+                    boilerplate.count(&text.paragraphs());
+                }
+            }
+            folded
+                .into_iter()
+                .map(|(n, _, text)| {
+                    let shape = text.shape(&boilerplate);
+                    let text = Text {
+                        signature: shape.signature(namespace, &id, category.as_deref()),
+                        content: shape
+                            .content
+                            .map(|content| fingerprint::content_key(content, &among)),
+                        shape,
+                    };
+                    (n, Arc::new(text))
+                })
+                .collect::<Vec<_>>()
+        })
+        .await?;
+        texts.0.extend(made);
+        Ok(())
+    }
+
+    /// Who may have the same text: a private source nobody but itself, others as `scope` says.
+    fn content_namespace(&self) -> String {
+        match self.options.scope {
+            _ if self.source.private => format!("private {}", self.source.id),
+            Reach::Feed => format!("feed {}", self.source.id),
+            Reach::Category => {
+                format!(
+                    "category {}",
+                    self.source.category.as_deref().unwrap_or_default()
+                )
+            }
+            Reach::All => String::new(),
+        }
+    }
+
+    /// For each open entry the kept texts that may be the same: those that the signatures found, and those with an equal
+    /// text, however many there are in a bucket.
+    async fn others(
+        &self,
+        open: &[usize],
+        alike: &store::Alike,
+        among: Among,
+        texts: &Texts,
+        findings: &mut Findings,
+    ) -> Result<HashMap<usize, Vec<Other>>, store::Error> {
+        let mut others: HashMap<usize, Vec<Other>> = HashMap::new();
+        let here = shape::place(self.source.id.as_str());
+        for (n, found) in open.iter().zip(&alike.found) {
+            let found = found.iter().map(|near| Other {
+                copy: near.copy,
+                article: near.article,
+                pair: Pair {
+                    same_source: near.source == here,
+                    in_series: near.in_series,
+                },
+                distance: self.now.since(near.seen),
+            });
+            others.insert(*n, found.collect());
+        }
+        let keys: Vec<Key> = open.iter().filter_map(|n| texts.0[n].content).collect();
+        let known = self.store.known(&keys).await?;
+        for (key, head) in &known.hits {
+            if head.private != self.source.private {
+                continue;
+            }
+            if head.first_seen < among.since {
+                findings.held.insert(*key);
+                continue;
+            }
+            for n in open.iter().filter(|n| texts.0[n].content == Some(*key)) {
+                let listed = others.entry(*n).or_default();
+                for at in head.seen_at.iter().take(COPIES) {
+                    if listed.iter().all(|other| other.copy.0 != at.guid_key) {
+                        listed.push(Other {
+                            copy: ArticleId(at.guid_key),
+                            article: head.id,
+                            pair: Pair {
+                                same_source: at.source == self.source.id,
+                                in_series: false,
+                            },
+                            distance: self.now.since(head.first_seen),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(others)
+    }
+
+    /// The shapes of kept texts, made from what is stored.
+    async fn shapes_of(
+        &self,
+        others: &HashMap<usize, Vec<Other>>,
+    ) -> Result<HashMap<ArticleId, Shape>, store::Error> {
+        let mut articles: HashMap<ArticleId, Box<Article>> = HashMap::new();
+        let mut footers: HashMap<SourceId, Arc<Boilerplate>> = HashMap::new();
+        let mut work: HashMap<ArticleId, (Entry, Arc<Boilerplate>)> = HashMap::new();
+        for other in others.values().flatten() {
+            if work.contains_key(&other.copy) {
+                continue;
+            }
+            if !articles.contains_key(&other.article)
+                && let Found::Article(article) = self.store.article(other.article).await?
+            {
+                articles.insert(other.article, article);
+            }
+            let article = articles
+                .get(&other.article)
+                .filter(|article| article.head.private == self.source.private);
+            let Some(article) = article else { continue };
+            let Some(entry) = story::text_of(article, other.copy) else {
+                continue;
+            };
+            let at = article
+                .sightings
+                .iter()
+                .find(|sighting| sighting.guid_key == other.copy.0)
+                .and_then(|sighting| sighting.source.clone());
+            let Some(at) = at else { continue };
+            let boilerplate = match footers.get(&at) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let known = Arc::new(self.store.boilerplate(&at).await?);
+                    footers.insert(at, Arc::clone(&known));
+                    known
+                }
+            };
+            work.insert(other.copy, (entry.clone(), boilerplate));
+        }
+        if work.is_empty() {
+            return Ok(HashMap::new());
+        }
+        blocking(move || {
+            work.into_iter()
+                .map(|(copy, (entry, boilerplate))| {
+                    let folded = Folded::new(entry.title_text(), &enrich::lines(&entry));
+                    (copy, folded.shape(&boilerplate))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Decides on one open entry: against what is kept, and against what stands before it in the document. The last says
+    /// that it is a copy of something that this source brought itself.
+    fn decide(
+        &self,
+        n: usize,
+        kept: &[Other],
+        shapes: &HashMap<ArticleId, Shape>,
+        texts: &Texts,
+        fresh: &[usize],
+        decisions: &[Decision],
+    ) -> (Decision, Joined, bool) {
+        let text = &texts.0[&n];
+        let mut rivals: Vec<Rival<'_>> = Vec::new();
+        let mut homes: Vec<Decision> = Vec::new();
+        for other in kept {
+            if let Some(shape) = shapes.get(&other.copy) {
+                rivals.push(Rival {
+                    copy: other.copy,
+                    article: other.article,
+                    shape,
+                    pair: other.pair,
+                    distance: other.distance,
+                });
+                homes.push(Decision::Sighted(other.article));
+            }
+        }
+        let earlier = fresh
+            .iter()
+            .rev()
+            .skip_while(|m| **m >= n)
+            .take(IN_DOCUMENT);
+        for m in earlier {
+            let other = &texts.0[m];
+            let seems: Estimate = text.signature.estimate(&other.signature.sketch);
+            let home = follow(decisions, *m);
+            let comparable = text.shape.is_text() && other.shape.is_text();
+            if !comparable || !seems.is_worth_a_look() {
+                continue;
+            }
+            let article = match home {
+                Decision::SameAs(first) => self.reading.candidates[first].sighting.guid_key,
+                Decision::Sighted(id) => id.0,
+                _ => continue,
+            };
+            rivals.push(Rival {
+                copy: ArticleId(self.reading.candidates[*m].sighting.guid_key),
+                article: ArticleId(article),
+                shape: &other.shape,
+                pair: Pair {
+                    same_source: true,
+                    in_series: false,
+                },
+                distance: Duration::ZERO,
+            });
+            homes.push(home);
+        }
+        let (won, mut joined) = near::best(&text.shape, &rivals, self.options.mode);
+        let Some(won) = won else {
+            return (Decision::New, joined, false);
+        };
+        if rivals[won].shape.content == text.shape.content {
+            joined.layer = Layer::Content;
+        }
+        (homes[won], joined, rivals[won].pair.same_source)
+    }
+
+    fn prints(
+        &self,
+        fresh: &[usize],
+        decisions: &[Decision],
+        texts: &Texts,
+        repeated: &HashSet<usize>,
+    ) -> Prints {
+        let copies = fresh.iter().rev();
+        let signatures = copies.clone().map(|n| {
+            let copy = ArticleId(self.reading.candidates[*n].sighting.guid_key);
+            (copy, texts.0[n].signature.clone())
+        });
+        // A text that the source itself brought before tells nothing about what it puts under everything.
+        let counted = copies.filter(|n| {
+            let is_first = matches!(decisions[**n], Decision::New | Decision::Sighted(_));
+            is_first && !repeated.contains(*n)
+        });
+        Prints {
+            source: self.source.id.clone(),
+            signatures: signatures.collect(),
+            paragraphs: counted
+                .map(|n| texts.0[n].shape.paragraphs.clone())
+                .collect(),
+            as_of: 0,
+            among: Among {
+                reach: self.options.scope,
+                since: self.now - self.options.window,
+            },
+        }
+    }
+}
+
+/// What joining the entry at this place of the document means.
+fn follow(decisions: &[Decision], first: usize) -> Decision {
+    match decisions[first] {
+        Decision::New => Decision::SameAs(first),
+        Decision::Edited(id) => Decision::Sighted(id),
+        other => other,
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, store::Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| store::Error::Closed)
+}

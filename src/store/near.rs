@@ -1,0 +1,365 @@
+//! Near copies: signatures as the log and the index keep them, the hashing in memory made from them, and whether a commit
+//! came too late to know of one.
+//!
+//! Nothing of this costs anything until the first question: only then are the signatures of the window read.
+
+use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
+
+use super::apply::read_state;
+use super::codec::{In, Out};
+use super::core::Core;
+use super::index::{Table, Value};
+use super::item::Item;
+use super::log::{Loc, Pos};
+use super::lsh::{Hit, Lsh, Print, Range};
+use super::{Alike, Among, Error, Near, Prints};
+use crate::model::article::{ArticleId, Key};
+use crate::model::boilerplate::Boilerplate;
+use crate::model::signature::{BANDS, BODY, LEAD, SERIES, Signature};
+use crate::model::source::SourceId;
+use crate::model::time::Timestamp;
+
+/// Signatures read at a time.
+const AT_ONCE: usize = 512;
+
+/// The signatures that one commit adds, and the paragraphs of the entries they belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Marks {
+    pub(super) source: SourceId,
+    /// Number of the first signature; the others follow.
+    pub(super) first: u64,
+    pub(super) count: u32,
+}
+
+/// The hashing, once somebody asked for it.
+#[derive(Debug, Default)]
+pub(super) struct Shelf(std::sync::RwLock<Option<Lsh>>);
+
+impl Shelf {
+    fn read(&self) -> RwLockReadGuard<'_, Option<Lsh>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<Lsh>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Signatures in memory, and their bytes.
+    pub(super) fn size(&self) -> (u64, u64) {
+        let shelf = self.read();
+        let size = shelf
+            .as_ref()
+            .map(|lsh| (lsh.len() as u64, lsh.bytes() as u64));
+        size.unwrap_or_default()
+    }
+}
+
+/// The key of a signature.
+pub(super) fn print_key(number: u64) -> [u8; 9] {
+    let mut key = [b'd'; 9];
+    key[1..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The key of what a source puts under everything.
+pub(super) fn boilerplate_key(source: &SourceId) -> Vec<u8> {
+    let mut key = vec![b'p'];
+    key.extend_from_slice(source.as_str().as_bytes());
+    key
+}
+
+/// The body of the log's item.
+pub(super) fn write_marks(prints: &Prints, at: Timestamp) -> Vec<u8> {
+    let mut out = Out(Vec::with_capacity(prints.signatures.len() * 400 + 16));
+    out.number(prints.signatures.len() as u64);
+    for (copy, signature) in &prints.signatures {
+        write_print(&mut out, at, *copy, signature);
+    }
+    out.number(prints.paragraphs.len() as u64);
+    for entry in &prints.paragraphs {
+        out.number(entry.len() as u64);
+        for hash in entry {
+            out.0.extend_from_slice(&hash.to_be_bytes());
+        }
+    }
+    out.0
+}
+
+/// Signatures as they stand in the index, to be written once more.
+pub(super) fn carried(first: u64, run: &[Vec<u8>]) -> (Item, Vec<u8>) {
+    let mut out = Out::default();
+    out.number(run.len() as u64);
+    for print in run {
+        out.0.extend_from_slice(print);
+    }
+    out.number(0);
+    let marks = Marks {
+        source: SourceId::new("carried").expect("a name of the allowed form"),
+        first,
+        count: u32::try_from(run.len()).unwrap_or(u32::MAX),
+    };
+    (Item::Marks(marks), out.0)
+}
+
+fn write_print(out: &mut Out, at: Timestamp, copy: ArticleId, signature: &Signature) {
+    out.word(at.as_micros().cast_unsigned());
+    out.hash(copy.0);
+    for number in [signature.source, signature.shelf]
+        .iter()
+        .chain(&signature.bands)
+    {
+        out.0.extend_from_slice(&number.to_be_bytes());
+    }
+    out.0.extend_from_slice(&signature.sketch);
+}
+
+/// Bytes of one signature.
+const PRINT: usize = 8 + 16 + 4 * (2 + BANDS) + BODY + LEAD;
+
+fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
+    let at = Timestamp::from_micros(input.word()?.cast_signed());
+    let copy = ArticleId(input.hash()?);
+    let (source, shelf) = (half(input)?, half(input)?);
+    let mut bands = [0; BANDS];
+    for band in &mut bands {
+        *band = half(input)?;
+    }
+    let sketch = input.take(BODY + LEAD)?.try_into().ok()?;
+    Some(Print {
+        number,
+        at,
+        copy,
+        signature: Signature {
+            bands,
+            sketch,
+            source,
+            shelf,
+        },
+    })
+}
+
+fn half(input: &mut In<'_>) -> Option<u32> {
+    Some(u32::from_be_bytes(input.take(4)?.try_into().ok()?))
+}
+
+/// Lets the index know of an item of the log.
+pub(super) fn apply(table: &mut Table, marks: &Marks, loc: Loc, body: &[u8]) -> Result<(), Error> {
+    let damaged = || Error::Damaged {
+        what: format!("the signatures of a commit at {}:{}", loc.file, loc.at),
+    };
+    let mut input = In(body);
+    let count = input.count().ok_or_else(damaged)?;
+    for number in (marks.first..).take(count) {
+        let print = input.take(PRINT).ok_or_else(damaged)?;
+        let value = super::apply::write_state(loc.file, print);
+        table.put_raw(&print_key(number), Some(&value))?;
+        table.figures.last_print = table.figures.last_print.max(number);
+    }
+    let entries = input.count().ok_or_else(damaged)?;
+    if entries == 0 {
+        return Ok(());
+    }
+    let here = Pos {
+        file: loc.file,
+        at: u64::from(loc.at),
+    };
+    let key = boilerplate_key(&marks.source);
+    let known = table.raw(&key)?;
+    let (upto, mut boilerplate) = known
+        .as_deref()
+        .and_then(read_boilerplate)
+        .unwrap_or_default();
+    // Doing a stretch of the log twice must count nothing twice.
+    if upto >= here {
+        return Ok(());
+    }
+    for _ in 0..entries {
+        let count = input.count().ok_or_else(damaged)?;
+        let mut hashes = Vec::with_capacity(count);
+        for _ in 0..count {
+            hashes.push(half(&mut input).ok_or_else(damaged)?);
+        }
+        boilerplate.count(&hashes);
+    }
+    table.put_raw(&key, Some(&write_boilerplate(here, &boilerplate)))
+}
+
+fn write_boilerplate(upto: Pos, boilerplate: &Boilerplate) -> Vec<u8> {
+    let mut out = Out::default();
+    out.number(u64::from(upto.file));
+    out.number(upto.at);
+    out.number(u64::from(boilerplate.entries));
+    let mut all: Vec<_> = boilerplate.seen.iter().collect();
+    all.sort_unstable();
+    out.number(all.len() as u64);
+    for (hash, (count, last)) in all {
+        out.0.extend_from_slice(&hash.to_be_bytes());
+        out.number(u64::from(*count));
+        out.number(u64::from(boilerplate.entries.wrapping_sub(*last)));
+    }
+    out.0
+}
+
+fn read_boilerplate(value: &[u8]) -> Option<(Pos, Boilerplate)> {
+    let mut input = In(value);
+    let upto = Pos {
+        file: input.small()?,
+        at: input.number()?,
+    };
+    let entries = input.small()?;
+    let count = input.count()?;
+    let mut seen = std::collections::HashMap::with_capacity(count);
+    for _ in 0..count {
+        let hash = half(&mut input)?;
+        let often = u16::try_from(input.number()?).ok()?;
+        let last = entries.wrapping_sub(input.small()?);
+        seen.insert(hash, (often, last));
+    }
+    Some((upto, Boilerplate { entries, seen }))
+}
+
+/// What a source puts under everything.
+pub(super) fn boilerplate(core: &Core, source: &SourceId) -> Result<Boilerplate, Error> {
+    let value = core.index.read().raw(&boilerplate_key(source))?;
+    Ok(value
+        .as_deref()
+        .and_then(read_boilerplate)
+        .map(|(_, boilerplate)| boilerplate)
+        .unwrap_or_default())
+}
+
+/// Reads the signatures of the index into memory.
+fn load(core: &Core) -> Result<Lsh, Error> {
+    let mut lsh = Lsh::default();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let some = core.index.read().page(b"d", after.as_deref(), AT_ONCE)?;
+        let Some((last, _)) = some.last() else { break };
+        after = Some(last.clone());
+        for (key, value) in some {
+            let (Value::Raw(bytes), Some(number)) = (value, number_of(&key)) else {
+                continue;
+            };
+            let print =
+                read_state(&bytes).and_then(|(_, print)| read_print(&mut In(print), number));
+            if let Some(print) = print {
+                lsh.insert(&print);
+            }
+        }
+    }
+    lsh.applied = lsh.last;
+    if !lsh.is_empty() {
+        tracing::debug!(
+            signatures = lsh.len(),
+            bytes = lsh.bytes(),
+            "near copies can be found"
+        );
+    }
+    Ok(lsh)
+}
+
+/// The number in a signature's key.
+pub(super) fn number_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
+}
+
+/// Texts that may be the same as these, with the articles they belong to now.
+pub(super) fn alike(core: &Core, sought: &[Signature], among: Among) -> Result<Alike, Error> {
+    if core.near.read().is_none() {
+        let mut shelf = core.near.write();
+        if shelf.is_none() {
+            *shelf = Some(load(core)?);
+        }
+    }
+    let (as_of, hits) = {
+        let shelf = core.near.read();
+        let Some(lsh) = shelf.as_ref() else {
+            return Err(Error::Closed);
+        };
+        let range = Range {
+            reach: among.reach,
+            since: among.since,
+            numbers: (0, lsh.applied),
+        };
+        let hits: Vec<(bool, Vec<Hit>)> = sought
+            .iter()
+            .map(|one| (lsh.is_series(one.bands[SERIES], 1), lsh.find(one, &range)))
+            .collect();
+        (lsh.applied, hits)
+    };
+    let mut alike = Alike {
+        as_of,
+        found: Vec::with_capacity(hits.len()),
+    };
+    for (in_series, hits) in hits {
+        let mut near = Vec::with_capacity(hits.len());
+        for hit in hits {
+            // Its article may be gone: then nothing leads there any more.
+            if let Some(live) = core.holders(Key::Guid(hit.copy.0))?.into_iter().next_back() {
+                near.push(Near {
+                    copy: hit.copy,
+                    article: live.stand.head.id,
+                    seen: hit.at,
+                    source: hit.source,
+                    in_series: in_series || hit.in_series,
+                });
+            }
+        }
+        alike.found.push(near);
+    }
+    Ok(alike)
+}
+
+/// True if since the question that these signatures were decided by something came that is too alike to be overlooked.
+pub(super) fn came_too_late(core: &Core, prints: &Prints) -> bool {
+    let shelf = core.near.read();
+    let Some(lsh) = shelf.as_ref().filter(|lsh| lsh.last > prints.as_of) else {
+        return false;
+    };
+    let range = Range {
+        reach: prints.among.reach,
+        since: prints.among.since,
+        numbers: (prints.as_of + 1, u64::MAX),
+    };
+    prints.signatures.iter().any(|(_, one)| {
+        let hits = lsh.find(one, &range);
+        hits.iter().any(|hit| hit.estimate.is_worth_a_look())
+    })
+}
+
+/// Lets others see what a batch that was accepted adds; what they decide meanwhile must not overlook it.
+pub(super) fn announce(core: &Core, first: u64, prints: &Prints, at: Timestamp) {
+    if let Some(lsh) = core.near.write().as_mut() {
+        for (number, (copy, signature)) in (first..).zip(&prints.signatures) {
+            lsh.insert(&Print {
+                number,
+                at,
+                copy: *copy,
+                signature: signature.clone(),
+            });
+        }
+    }
+}
+
+/// Everything up to this number is in the index now. What was never announced, since nobody had asked yet, is added; what
+/// is older than anybody asks for goes. Gives the numbers of those.
+pub(super) fn settle(core: &Core, upto: u64, before: Option<Timestamp>) -> Result<Vec<u64>, Error> {
+    let mut shelf = core.near.write();
+    let Some(lsh) = shelf.as_mut() else {
+        return Ok(Vec::new());
+    };
+    while lsh.last < upto {
+        let number = lsh.last + 1;
+        let value = core.index.read().raw(&print_key(number))?;
+        match value
+            .as_deref()
+            .and_then(read_state)
+            .and_then(|(_, print)| read_print(&mut In(print), number))
+        {
+            Some(print) => lsh.insert(&print),
+            None => lsh.last = number,
+        }
+    }
+    lsh.applied = lsh.applied.max(upto);
+    Ok(before.map_or_else(Vec::new, |before| lsh.expire(before)))
+}
