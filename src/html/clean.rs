@@ -111,7 +111,7 @@ fn escaped(text: &str, cut: bool) -> Cleaned {
 
 /// Without the byte order marks that some editors paste in front, and that the HTML parser would drop.
 fn without_mark(fragment: &str) -> &str {
-    fragment.trim_start_matches(|c| c == '\u{FEFF}' || is_illegal(c) && c != '\u{C}')
+    fragment.trim_start_matches(|c: char| c == '\u{FEFF}' || is_illegal(c) && c != '\u{C}')
 }
 
 /// Line ends as HTML reads them, no byte order mark and no control characters, before anybody looks for tags.

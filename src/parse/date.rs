@@ -10,6 +10,7 @@ mod duration;
 mod loose;
 mod names;
 mod normal;
+mod pieces;
 mod roles;
 mod zone;
 

@@ -3,24 +3,10 @@
 //! A time is what has colons, a zone what stands behind it, a year what has four digits; a month may be a word. What cannot
 //! be given a role makes the whole no date.
 
+use super::pieces::{Piece, Token, pieces};
 use super::roles::{Numeral, numeric, with_month, with_week};
 use super::{Civil, Time, fraction, names, zone};
 use crate::model::time::Timestamp;
-
-/// What a date is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Piece<'a> {
-    Number(&'a str),
-    Word(&'a str),
-    Sign(char),
-}
-
-/// A piece, and whether white space stands before it.
-#[derive(Debug, Clone, Copy)]
-struct Token<'a> {
-    piece: Piece<'a>,
-    spaced: bool,
-}
 
 /// A part of the date proper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +21,7 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     if let Some(at) = epoch(text) {
         return (1900..=2199).contains(&at.year_month().0).then_some(at);
     }
-    let tokens = tokens(text);
+    let tokens = pieces(text);
     let mut reader = Reader {
         tokens: &tokens,
         at: 0,
@@ -69,33 +55,6 @@ fn epoch(text: &str) -> Option<Timestamp> {
         16 => Some(Timestamp::from_micros(number)),
         _ => None,
     }
-}
-
-fn tokens(text: &str) -> Vec<Token<'_>> {
-    let mut tokens = Vec::new();
-    let mut rest = text;
-    let mut spaced = false;
-    while let Some(c) = rest.chars().next() {
-        let end_of = |is: fn(char) -> bool| rest.find(|c| !is(c)).unwrap_or(rest.len());
-        let (piece, length) = match c {
-            '0'..='9' => {
-                let end = end_of(|c| c.is_ascii_digit());
-                (Some(Piece::Number(&rest[..end])), end)
-            }
-            c if c.is_alphabetic() => {
-                let end = end_of(char::is_alphabetic);
-                (Some(Piece::Word(&rest[..end])), end)
-            }
-            c if c.is_whitespace() => (None, c.len_utf8()),
-            c => (Some(Piece::Sign(c)), c.len_utf8()),
-        };
-        if let Some(piece) = piece {
-            tokens.push(Token { piece, spaced });
-        }
-        spaced = piece.is_none();
-        rest = &rest[length..];
-    }
-    tokens
 }
 
 /// What has been understood so far.

@@ -176,6 +176,14 @@ impl<'a> Reader<'a> {
     fn instruction(&mut self) {
         let bytes = self.text.as_bytes();
         let from = self.at + 2;
+        let declares = self.text[from..]
+            .strip_prefix("xml")
+            .is_some_and(|rest| rest.starts_with([' ', '\t', '\r', '\n']));
+        if declares && self.at > self.cx.root {
+            self.note(WarningCode::XmlError, || {
+                "an XML declaration that is not at the beginning".to_owned()
+            });
+        }
         let limit = memchr(b'<', &bytes[from..]).map_or(bytes.len(), |found| from + found);
         self.at = if let Some(end) = memmem::find(&bytes[from..limit], b"?>") {
             from + end + 2
