@@ -236,6 +236,12 @@ fn sample(index: u64, entry: &Entry) -> Sample {
     sample
 }
 
+/// Without the two things that publishing changes on purpose: U+FFFD is written as `?`, and RSS titles get a space without
+/// width behind `<` for readers who take it for a tag.
+fn comparable(text: &str) -> String {
+    text.replace('\u{FFFD}', "?").replace("<\u{200B}", "<")
+}
+
 /// The main text; white space at its ends has no meaning.
 fn shown(entry: &Entry) -> Option<&str> {
     entry.content.as_ref().map(|content| match content {
@@ -270,10 +276,10 @@ proptest! {
         for (name, after) in runtime.block_on(published(&before)) {
             prop_assert_eq!(after.len(), 6);
             for (then, now) in before.iter().zip(&after) {
-                prop_assert_eq!(then.title_text(), now.title_text(), "{}", name);
+                prop_assert_eq!(comparable(then.title_text()), comparable(now.title_text()), "{}", name);
                 prop_assert_eq!(&then.url, &now.url, "{}", name);
                 if then.content.is_some() {
-                    prop_assert_eq!(shown(then), shown(now), "{}", name);
+                    prop_assert_eq!(shown(then).map(comparable), shown(now).map(comparable), "{}", name);
                 }
             }
         }
