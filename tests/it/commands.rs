@@ -582,7 +582,7 @@ fn what_is_in_force_for_one_feed_is_shown() {
         "{out}"
     );
     assert!(
-        out.contains("category.tech.tags\t[\"t\"]\tfeeds.toml:4:1\n"),
+        out.contains("category.tech.tags\t[\"t\"]\tfeeds.toml:3:11\n"),
         "{out}"
     );
     assert_eq!(run(dir.path(), &["config", "b"]).2, 3);

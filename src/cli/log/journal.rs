@@ -140,8 +140,8 @@ mod tests {
             message: "visited".to_owned(),
             others: vec![("source", "a".to_owned()), ("error", "one\ntwo".to_owned())],
         };
-        let sent = datagram(Level::WARN, "aggd::poll", &fields);
-        let start = b"MESSAGE=visited source=a error=\"one\\ntwo\"\nPRIORITY=4\nSYSLOG_IDENTIFIER=aggd\nAGGD_TARGET=aggd::poll\nAGGD_SOURCE=a\nAGGD_ERROR\n\x07\0\0\0\0\0\0\0one\ntwo\n";
+        let sent = datagram(Level::WARN, "rooms", &fields);
+        let start = b"MESSAGE=visited source=a error=\"one\\ntwo\"\nPRIORITY=4\nSYSLOG_IDENTIFIER=aggd\nAGGD_TARGET=rooms\nAGGD_SOURCE=a\nAGGD_ERROR\n\x07\0\0\0\0\0\0\0one\ntwo\n";
         assert_eq!(
             String::from_utf8_lossy(&sent),
             String::from_utf8_lossy(start)

@@ -324,7 +324,7 @@ mod tests {
             attributes,
             [("rel", "self"), ("type", "text/html"), ("href", "/?a=")]
         );
-        assert_eq!((end, faults), (End::At(39, false), vec![Fault::OpenQuote]));
+        assert_eq!((end, faults), (End::At(40, false), vec![Fault::OpenQuote]));
     }
 
     #[test]
