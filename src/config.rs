@@ -114,7 +114,7 @@ pub struct Config {
     /// `[log]`.
     pub log: Log,
     /// The `[[feed]]`s, in the order of the files.
-    pub sources: Vec<Source>,
+    pub sources: Vec<Arc<Source>>,
     /// Where each of `sources` stands.
     pub places: Vec<Place>,
     /// The files, the first one first.
@@ -131,7 +131,7 @@ impl Config {
     pub fn source_map(&self) -> Sources {
         self.sources
             .iter()
-            .map(|source| (source.id.clone(), Arc::new(source.clone())))
+            .map(|source| (source.id.clone(), Arc::clone(source)))
             .collect()
     }
 
@@ -150,7 +150,10 @@ impl Config {
     /// One source.
     #[must_use]
     pub fn source(&self, id: &SourceId) -> Option<&Source> {
-        self.sources.iter().find(|source| source.id == *id)
+        self.sources
+            .iter()
+            .find(|source| source.id == *id)
+            .map(AsRef::as_ref)
     }
 }
 

@@ -22,7 +22,10 @@ pub(super) fn text(value: &DeValue<'_>) -> Option<String> {
 
 pub(super) fn texts(value: &DeValue<'_>) -> Vec<String> {
     value.as_array().map_or_else(Vec::new, |list| {
-        list.iter().filter_map(|one| text(one.get_ref())).collect()
+        let mut texts: Vec<String> = list.iter().filter_map(|one| text(one.get_ref())).collect();
+        // There may be a hundred thousand of these lists, and they stay.
+        texts.shrink_to_fit();
+        texts
     })
 }
 

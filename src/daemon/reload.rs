@@ -107,12 +107,12 @@ fn differences(old: &Config, new: &Config) -> Reloaded {
     let before: HashMap<&SourceId, &Source> = old
         .sources
         .iter()
-        .map(|source| (&source.id, source))
+        .map(|source| (&source.id, source.as_ref()))
         .collect();
     let after: HashMap<&SourceId, &Source> = new
         .sources
         .iter()
-        .map(|source| (&source.id, source))
+        .map(|source| (&source.id, source.as_ref()))
         .collect();
     let names = |ids: Vec<&SourceId>| {
         let mut names: Vec<String> = ids.into_iter().map(ToString::to_string).collect();

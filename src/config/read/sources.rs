@@ -1,6 +1,7 @@
 //! The `[[feed]]` tables of all files; ids are unique among them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Reading, directory};
 use crate::config::File;
@@ -16,8 +17,8 @@ impl Reading<'_> {
         lines: &[Lines<'_>],
         all: &[Leaves<'_>],
         every: Every,
-    ) -> (Vec<Source>, Vec<Place>) {
-        let mut sources: Vec<Source> = Vec::new();
+    ) -> (Vec<Arc<Source>>, Vec<Place>) {
+        let mut sources: Vec<Arc<Source>> = Vec::new();
         let mut places: Vec<Place> = Vec::new();
         let mut taken: HashMap<SourceId, usize> = HashMap::new();
         let mut urls: HashMap<String, usize> = HashMap::new();
@@ -62,7 +63,7 @@ impl Reading<'_> {
                 taken.insert(source.id.clone(), sources.len());
                 urls.insert(source.url.clone(), sources.len());
                 places.push(lines[file].place(*at));
-                sources.push(source);
+                sources.push(Arc::new(source));
             }
             self.errors.extend(errors.into_problems());
             self.warnings.extend(warnings.into_problems());
