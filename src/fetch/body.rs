@@ -12,12 +12,14 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::Error;
+use super::{Error, Options};
 
 /// Compressed bytes that are decoded in one go, so that a bomb is looked at again every few megabytes.
 const SLICE: usize = 4 << 10;
 /// What every visit may hold without asking: most feeds need no more.
-const FREE: usize = 256 << 10;
+const FREE: usize = 64 << 10;
+/// Room that is made at once where a length was announced: memory that nothing is written to costs nothing.
+const ROOM: usize = 256 << 10;
 /// The unit in which memory is lent.
 const UNIT: usize = 64 << 10;
 
@@ -30,9 +32,16 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn new(bytes: usize) -> Self {
+    /// `bytes` for all: what each visit has for free and the one body beyond it count, too.
+    pub(super) fn new(bytes: usize, options: &Options) -> Self {
+        let free = options.in_flight.saturating_mul(FREE);
+        let beyond = usize::try_from(options.max_body).unwrap_or(usize::MAX);
+        let lent = bytes
+            .saturating_sub(free)
+            .saturating_sub(beyond)
+            .max(bytes / 4);
         Self {
-            growth: Arc::new(Semaphore::new(bytes / UNIT)),
+            growth: Arc::new(Semaphore::new(lent / UNIT)),
             last: Arc::new(Semaphore::new(1)),
         }
     }
@@ -220,11 +229,11 @@ impl Sink {
         }
     }
 
-    /// Makes room for an announced length once, as far as it comes for free: origins lie.
+    /// Makes room for an announced length once, up to what most feeds need: origins lie.
     fn expect(&mut self, announced: Option<u64>) {
         if let Some(length) = announced.filter(|_| self.out.is_empty()) {
             self.out
-                .reserve_exact(usize::try_from(length).unwrap_or(FREE).min(FREE));
+                .reserve_exact(usize::try_from(length).unwrap_or(ROOM).min(ROOM));
         }
     }
 
@@ -453,7 +462,12 @@ mod tests {
 
     #[tokio::test]
     async fn when_all_memory_is_lent_one_body_still_grows() {
-        let budget = Budget::new(FREE + UNIT);
+        let all = Options {
+            in_flight: 0,
+            max_body: 0,
+            ..Options::default()
+        };
+        let budget = Budget::new(FREE + UNIT, &all);
         let mut a = Held::default();
         let mut b = Held::default();
         a.cover(FREE, &budget).await;
