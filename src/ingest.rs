@@ -195,6 +195,17 @@ pub async fn commit(
     now: Timestamp,
     options: &Options,
 ) -> Result<Tally, store::Error> {
+    if visited.reading.is_none() {
+        // Most visits: nothing to decide, and nobody can come first.
+        let batch = Batch {
+            // The first visit of all must be found again whatever happens to the index.
+            routine: !visited.durable && visited.state.visits.len() > 1,
+            durable: visited.durable,
+            visit: Some((visited.source.id.clone(), visited.state, visited.lease)),
+            ..Batch::default()
+        };
+        return store.commit(batch, now).await.map(|_| Tally::default());
+    }
     let mut tries = 0;
     loop {
         let (batch, tally) = prepare(store, &visited, now, options).await?;

@@ -13,6 +13,7 @@ mod follow;
 mod frame;
 mod index;
 mod item;
+mod light;
 mod lists;
 mod log;
 pub mod memory;
@@ -215,6 +216,8 @@ pub struct Batch {
     pub visit: Option<(SourceId, SourceState, Lease)>,
     /// The state must survive the loss of the index: visits with articles, pauses, moves and endings.
     pub durable: bool,
+    /// The visit brought nothing: the source was visited before, its state is all that changes, and it lists what it did.
+    pub routine: bool,
     /// What happens to articles, in order.
     pub changes: Vec<Change>,
     /// Keys that must lead nowhere yet.

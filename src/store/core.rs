@@ -11,6 +11,7 @@ use super::cache::Cache;
 use super::codec;
 use super::index::Index;
 use super::item::{self, Item, Stand};
+use super::light::Light;
 use super::lists;
 use super::log::{Loc, Log};
 use super::memory::in_order;
@@ -36,6 +37,7 @@ pub(super) struct Core {
     pub(super) index: Index,
     pub(super) cache: Cache,
     pub(super) schedule: Mutex<Schedule>,
+    pub(super) light: Light,
     pub(super) news: watch::Sender<Revision>,
     pub(super) full: AtomicBool,
     pub(super) closed: AtomicBool,
@@ -210,6 +212,9 @@ impl Core {
 
     /// A source's state.
     pub(super) fn state(&self, source: &SourceId) -> Result<Option<SourceState>, Error> {
+        if let Some(state) = self.light.get(source) {
+            return Ok(Some(SourceState::clone(&state)));
+        }
         let value = self.index.read().raw(&state_key(source))?;
         value.map(|value| unpack_state(source, &value)).transpose()
     }

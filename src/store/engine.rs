@@ -1,5 +1,6 @@
 //! The store as everybody else sees it: questions go to the log and the index on the blocking pool, batches to the writer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,6 +64,20 @@ impl Engine {
                 Err(_) => return Err(Error::Closed),
             };
             Err(Error::Damaged { what })
+        })
+    }
+
+    /// Looks something small up at once: an item of the index is nearly always in memory, and going to another thread and
+    /// back would cost many times what looking costs.
+    fn look<T>(&self, question: impl FnOnce(&Core) -> Result<T, Error>) -> Result<T, Error> {
+        if self.core.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
+        let answered = catch_unwind(AssertUnwindSafe(|| question(&self.core)));
+        answered.unwrap_or_else(|panic| {
+            Err(Error::Damaged {
+                what: super::index::panic_text(&*panic),
+            })
         })
     }
 
@@ -195,7 +210,7 @@ impl Store for Engine {
             return Ok(Vec::new());
         }
         let leases: Vec<Lease> = leased.iter().map(|(_, lease)| *lease).collect();
-        let read = self.ask(move |core| {
+        let read: Result<Vec<Due>, Error> = self.look(|core| {
             leased
                 .into_iter()
                 .map(|(source, lease)| {
@@ -207,7 +222,6 @@ impl Store for Engine {
                 })
                 .collect()
         });
-        let read: Result<Vec<Due>, Error> = read.await;
         if read.is_err() {
             let mut schedule = self.core.schedule();
             for lease in leases {
@@ -223,6 +237,9 @@ impl Store for Engine {
 
     async fn reschedule(&self, source: &SourceId, at: Timestamp) -> Result<(), Error> {
         self.core.schedule().reschedule(source, at);
+        if self.core.light.reschedule(source, at) {
+            return Ok(());
+        }
         let source = source.clone();
         self.by_writer(move |writer| {
             let Some(mut state) = writer.core.state(&source)? else {
@@ -238,9 +255,7 @@ impl Store for Engine {
         let Some(lease) = self.core.schedule().lease(source) else {
             return Ok(None);
         };
-        let id = source.clone();
-        let state = self.ask(move |core| core.state(&id)).await;
-        match state {
+        match self.look(|core| core.state(source)) {
             Ok(state) => Ok(Some(Due {
                 source: source.clone(),
                 state: state.unwrap_or_default(),
@@ -259,8 +274,7 @@ impl Store for Engine {
     }
 
     async fn state(&self, source: &SourceId) -> Result<Option<SourceState>, Error> {
-        let source = source.clone();
-        self.ask(move |core| core.state(&source)).await
+        self.look(|core| core.state(source))
     }
 
     async fn states(
@@ -275,7 +289,10 @@ impl Store for Engine {
             for (key, value) in items {
                 let id = std::str::from_utf8(&key[1..]).ok().and_then(SourceId::new);
                 if let (Some(id), Value::Raw(bytes)) = (id, value) {
-                    let state = unpack_state(&id, &bytes)?;
+                    let state = match core.light.get(&id) {
+                        Some(newer) => SourceState::clone(&newer),
+                        None => unpack_state(&id, &bytes)?,
+                    };
                     all.push((id, state));
                 }
             }
@@ -292,6 +309,21 @@ impl Store for Engine {
     async fn commit(&self, batch: Batch, now: Timestamp) -> Result<Committed, Error> {
         if self.core.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);
+        }
+        if batch.routine
+            && let Some((source, state, lease)) = batch.visit
+        {
+            let core = &self.core;
+            let kept = core
+                .light
+                .keep(&core.schedule, source.clone(), state, lease);
+            return if kept {
+                Ok(Committed {
+                    revision: core.revision(),
+                })
+            } else {
+                Err(Error::LeaseLost(source))
+            };
         }
         let packed = if batch.changes.is_empty() {
             Packed::new(batch)

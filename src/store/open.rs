@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::cache::Cache;
 use super::core::Core;
 use super::index::{Index, Table};
+use super::light::Light;
 use super::log::{FULL_FILE, FileHead, Hole, Log, Pos};
 use super::rebuild::{self, Replayed};
 use super::schedule::Schedule;
@@ -262,6 +263,7 @@ fn start(
         log,
         index,
         schedule: Mutex::new(Schedule::default()),
+        light: Light::default(),
         news: watch::Sender::new(newest),
         full: AtomicBool::new(false),
         closed: AtomicBool::new(false),

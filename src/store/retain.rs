@@ -65,6 +65,7 @@ pub(super) async fn purge(
     engine
         .by_writer(move |writer| {
             writer.core.schedule().remove(&id);
+            writer.core.light.forget(&id);
             let item = Item::Forgotten(id);
             writer.add(vec![(item, Vec::new())], false, false, now)
         })

@@ -419,6 +419,8 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Committed, Error> {
         if let Some((source, due, lease)) = visit {
+            // What the index has now is newer.
+            self.core.light.forget(&source);
             self.core.schedule().give_back(lease, Some(due));
             if let Some(body) = light {
                 self.keep_state(&source, &body)?;
@@ -505,9 +507,10 @@ impl Writer {
             let table = self.core.index.read();
             (table.dirty(), table.volume())
         };
-        let due = dirty >= FLUSH_ITEMS
+        let light = self.core.light.len();
+        let due = dirty + light >= FLUSH_ITEMS
             || volume >= FLUSH_BYTES
-            || (dirty > 0 && self.last_flush.elapsed() >= FLUSH_AFTER);
+            || (dirty + light > 0 && self.last_flush.elapsed() >= FLUSH_AFTER);
         if due && !self.core.full.load(Ordering::Relaxed) {
             self.guard(|writer| {
                 if let Err(error) = writer.flush() {
@@ -518,9 +521,24 @@ impl Writer {
         }
     }
 
+    /// Takes the states of visits that brought nothing over into the index.
+    fn take_light(&mut self) -> Result<(), Error> {
+        loop {
+            let some = self.core.light.some(GROUP);
+            if some.is_empty() {
+                return Ok(());
+            }
+            for (source, state) in &some {
+                self.keep_state(source, &super::codec::pack_fast(&**state))?;
+            }
+            self.core.light.settled(&some);
+        }
+    }
+
     /// Gives the index to sled.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         self.last_flush = Instant::now();
+        self.take_light()?;
         self.core.index.flush()?;
         self.core
             .flushed
@@ -534,6 +552,7 @@ impl Writer {
             if self.broken || self.core.full.load(Ordering::Relaxed) {
                 return Ok(());
             }
+            self.take_light()?;
             self.core.index.flush()?;
             self.core.index.sync()
         }));

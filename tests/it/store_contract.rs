@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aggd::model::article::{ArticleId, Key, Revision};
 use aggd::model::label::{Cursor, Has, Scope, Selection};
-use aggd::model::source::SourceState;
+use aggd::model::source::{SourceId, SourceState};
 use aggd::model::time::Timestamp;
 use aggd::store::memory::Memory;
 use aggd::store::{Batch, Change, Error, Found, Keep, Listing, Options, Page, Store};
@@ -711,6 +711,67 @@ async fn sources_are_due_once_and_come_back_with_their_state() {
         assert!(store.states(Some(b), 9).await.unwrap().is_empty());
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_routine_visit_is_seen_at_once_and_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        path: dir.path().join("store"),
+        ..Options::default()
+    };
+    let (a, b) = (source("a"), source("b"));
+    let state = |why: &str, due| SourceState {
+        why: why.to_owned(),
+        next_due: due,
+        listed: vec![1, 2],
+        ..SourceState::default()
+    };
+    let visit = async |store: &Arc<dyn Store>, source: &SourceId, state: SourceState, routine| {
+        let due = store.lease(source).await.unwrap().unwrap();
+        let visit = Batch {
+            visit: Some((source.clone(), state, due.lease)),
+            routine,
+            ..Batch::default()
+        };
+        store.commit(visit.clone(), noon()).await.unwrap();
+        let again = store.commit(visit, noon()).await;
+        assert!(matches!(again, Err(Error::LeaseLost(_))));
+        due.state
+    };
+    {
+        let store = aggd::store::open(options.clone(), true).await.unwrap();
+        let both = vec![(a.clone(), noon()), (b.clone(), noon())];
+        store.adopt(both).await.unwrap();
+        for id in [&a, &b] {
+            visit(&store, id, state("first", hours(1)), false).await;
+        }
+        for (n, why) in ["second", "third"].into_iter().enumerate() {
+            let before = visit(&store, &a, state(why, hours(2)), true).await;
+            assert_eq!(before.why, ["first", "second"][n]);
+            assert_eq!(store.state(&a).await.unwrap().unwrap().why, why);
+            assert_eq!(store.states(None, 9).await.unwrap()[0].1.why, why);
+        }
+        assert_eq!(store.next_due().await.unwrap(), Some(hours(1)));
+        // What the log has afterwards is newer than what was routine.
+        visit(&store, &b, state("second", hours(3)), true).await;
+        visit(&store, &b, state("third", hours(4)), false).await;
+        assert_eq!(store.state(&b).await.unwrap().unwrap().why, "third");
+        store.reschedule(&a, hours(9)).await.unwrap();
+        store.close().await.unwrap();
+    }
+    let store = aggd::store::open(options, true).await.unwrap();
+    let found = store.states(None, 9).await.unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|(_, state)| (state.why.as_str(), state.next_due))
+        .collect();
+    assert_eq!(found, [("third", hours(9)), ("third", hours(4))]);
+    store.adopt(vec![(a.clone(), noon())]).await.unwrap();
+    visit(&store, &a, state("fourth", hours(1)), true).await;
+    store.purge(&a, noon()).await.unwrap();
+    assert_eq!(store.state(&a).await.unwrap(), None);
+    store.close().await.unwrap();
 }
 
 #[tokio::test]
