@@ -36,7 +36,7 @@ use client::Clients;
 use guard::{Guard, Resolver};
 use trip::{Stop, Trip};
 
-/// Memory for all bodies together, beyond what each has for free.
+/// Memory for all bodies together, whatever it was asked for.
 const BODY_MEMORY: usize = 256 << 20;
 
 /// `[fetch]` of feeds.toml.
@@ -142,7 +142,7 @@ pub struct Failure {
 }
 
 /// What came of a visit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Fetched {
     /// A whole document.
     Document {
@@ -153,7 +153,7 @@ pub enum Fetched {
         /// From its headers.
         answer: Answer,
         /// Memory on loan: to be kept as long as the document.
-        held: Held,
+        held: Arc<Held>,
     },
     /// The document is as it was (304).
     NotModified(Answer),
@@ -166,6 +166,20 @@ pub enum Fetched {
         /// Which host.
         host: HostKey,
     },
+}
+
+impl Fetched {
+    /// The same for another source that it serves: nothing more came over the wire.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let mut again = self.clone();
+        match &mut again {
+            Self::Document { answer, .. } | Self::NotModified(answer) => answer.bytes = 0,
+            Self::Failed(failure) => failure.bytes = 0,
+            Self::Deferred { .. } => {}
+        }
+        again
+    }
 }
 
 /// Fetches documents. One is enough for everybody.
@@ -184,7 +198,7 @@ impl Fetcher {
     /// If the options cannot be used.
     pub fn new(options: Options) -> Result<Self, Error> {
         let hosts = Hosts::new(options.per_host, &options.site);
-        let budget = Arc::new(Budget::new(BODY_MEMORY));
+        let budget = Arc::new(Budget::new(BODY_MEMORY, &options));
         Self::with(options, hosts, budget)
     }
 
@@ -349,7 +363,7 @@ fn local_document(bytes: bytes::Bytes, mut answer: Answer) -> Fetched {
             content_type: None,
         },
         answer,
-        held: Held::default(),
+        held: Arc::default(),
     }
 }
 

@@ -175,8 +175,12 @@ fn moved(access: &Access, out: &mut Out) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     for one in &all {
+        let with = match one.with.as_slice() {
+            [] => String::new(),
+            others => format!(", together with {}", others.join(", ")),
+        };
         out.line(&format!(
-            "{}: url = \"{}\"    # {}, was {}",
+            "{}: url = \"{}\"    # {}, was {}{with}",
             one.written, one.to, one.id, one.from
         ))?;
     }
@@ -288,6 +292,7 @@ fn one(access: &Access, id: &str, out: &mut Out) -> Result<Exit, Failure> {
         ("title", row.title.clone().unwrap_or_default()),
         ("url", row.url.clone()),
         ("polled at", status.polled.clone().unwrap_or_default()),
+        ("together with", status.with.join(", ")),
         ("written", status.written.clone().unwrap_or_default()),
         ("category", row.category.clone().unwrap_or_default()),
         ("tags", row.tags.join(", ")),

@@ -262,6 +262,8 @@ impl Error {
                     | io::ErrorKind::NetworkDown
                     | io::ErrorKind::TimedOut
                     | io::ErrorKind::AddrNotAvailable
+                    // A gate of our own may say so in everybody's name.
+                    | io::ErrorKind::ConnectionRefused
             )
         });
         Self::Connect {

@@ -1,5 +1,6 @@
 //! One visit over HTTP, hop by hop: which request goes where, with what, and what its answer means.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{
@@ -314,7 +315,7 @@ impl<'a> Trip<'a> {
             },
             hash: body.hash,
             answer,
-            held: body.held,
+            held: Arc::new(body.held),
         })
     }
 

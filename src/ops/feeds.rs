@@ -13,9 +13,10 @@ use crate::fetch::Fetcher;
 use crate::ingest;
 use crate::metrics::Metrics;
 use crate::model::source::{
-    Health, Move, MoveCandidate, Source, SourceId, SourceKind, SourceState, Visit,
+    Fault, Health, Move, MoveCandidate, Source, SourceId, SourceKind, SourceState, Visit,
 };
 use crate::model::time::Timestamp;
+use crate::poll::schedule::polled_at;
 use crate::poll::{Polled, Poller};
 use crate::text;
 
@@ -115,6 +116,9 @@ pub struct FeedStatus {
     pub row: FeedRow,
     /// What is polled, if that is another address than in feeds.toml.
     pub polled: Option<String>,
+    /// Others that are polled at the same address since one of them moved there: one request serves them all.
+    #[serde(default)]
+    pub with: Vec<String>,
     /// Why the next visit is when it is.
     pub why: String,
     /// Since when it fails.
@@ -172,6 +176,9 @@ pub struct Moved {
     pub from: String,
     /// Address that is polled.
     pub to: String,
+    /// Others that are polled there, too.
+    #[serde(default)]
+    pub with: Vec<String>,
     /// Where it stands in feeds.toml.
     pub written: String,
 }
@@ -358,6 +365,7 @@ fn find<'a>(config: &'a Config, id: &str) -> Result<(usize, &'a Source), Error> 
         .sources
         .iter()
         .enumerate()
+        .map(|(index, source)| (index, source.as_ref()))
         .find(|(_, source)| source.id.as_str() == id)
         .ok_or_else(|| {
             let ids = config.sources.iter().map(|source| source.id.as_str());
@@ -379,10 +387,21 @@ pub async fn one(context: &Context, id: &str) -> Result<FeedStatus, Error> {
     };
     let row = row(source, state.as_ref(), &config, context.clock.now());
     let state = state.unwrap_or_default();
+    let with = if state.moves.is_empty() {
+        Vec::new()
+    } else {
+        let states = states(context).await?;
+        others(
+            &by_address(&config, &states),
+            polled_at(&state, source),
+            &source.id,
+        )
+    };
     Ok(FeedStatus {
         row,
         polled: Some(state.url_current)
             .filter(|polled| !polled.is_empty() && *polled != source.url),
+        with,
         why: state.why,
         first_fail: state.first_fail.map(shown),
         failed_at: state.last_error.map(|fault| shown(fault.at)),
@@ -391,6 +410,31 @@ pub async fn one(context: &Context, id: &str) -> Result<FeedStatus, Error> {
         written: config.places.get(index).map(ToString::to_string),
         visits: state.visits.iter().map(visit).collect(),
     })
+}
+
+/// Which sources are polled at which address.
+fn by_address<'a>(
+    config: &'a Config,
+    states: &'a HashMap<SourceId, SourceState>,
+) -> HashMap<&'a str, Vec<&'a SourceId>> {
+    let mut all: HashMap<&str, Vec<&SourceId>> = HashMap::new();
+    for source in &config.sources {
+        let address = states
+            .get(&source.id)
+            .map_or(source.url.as_str(), |state| polled_at(state, source));
+        all.entry(address).or_default().push(&source.id);
+    }
+    all
+}
+
+/// Those that are polled there, apart from this one.
+fn others(all: &HashMap<&str, Vec<&SourceId>>, address: &str, id: &SourceId) -> Vec<String> {
+    all.get(address)
+        .into_iter()
+        .flatten()
+        .filter(|other| **other != id)
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn candidate(candidate: &MoveCandidate) -> String {
@@ -428,6 +472,7 @@ fn visit(visit: &Visit) -> VisitView {
 pub async fn moved(context: &Context) -> Result<Vec<Moved>, Error> {
     let config = context.config.load_full();
     let states = states(context).await?;
+    let addresses = by_address(&config, &states);
     Ok(config
         .sources
         .iter()
@@ -444,6 +489,7 @@ pub async fn moved(context: &Context) -> Result<Vec<Moved>, Error> {
                 id: source.id.to_string(),
                 from: source.url.clone(),
                 to: to.to_owned(),
+                with: others(&addresses, to, &source.id),
                 written: place.to_string(),
             })
         })
@@ -607,9 +653,17 @@ fn row(source: &Source, state: Option<&SourceState>, config: &Config, now: Times
             .last_error
             .as_ref()
             .filter(|_| !matches!(state.health, Health::Ok | Health::New))
-            .map(|fault| fault.text.clone()),
+            .map(|fault| wrong(fault, source)),
         fails: state.fails,
         silent: is_silent(state, config, now),
+    }
+}
+
+/// One sentence, with the hop that failed where it is not the address of feeds.toml.
+fn wrong(fault: &Fault, source: &Source) -> String {
+    match &fault.url {
+        Some(url) if *url != source.url => format!("{} (at {url})", fault.text),
+        _ => fault.text.clone(),
     }
 }
 

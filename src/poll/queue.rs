@@ -33,6 +33,8 @@ pub(super) struct Queue {
     turns: BinaryHeap<Reverse<(Timestamp, HostKey)>>,
     /// Sources that rest, whatever their host.
     resting: BinaryHeap<Reverse<(Timestamp, Waiting)>>,
+    /// All of them, for those who ask by hand.
+    names: HashSet<SourceId>,
     count: usize,
 }
 
@@ -45,6 +47,7 @@ impl Queue {
     /// At the end of the host's line.
     pub(super) fn push(&mut self, host: &HostKey, waiting: Waiting) {
         self.count += 1;
+        self.names.insert(waiting.source.clone());
         self.hosts
             .entry(host.clone())
             .or_default()
@@ -54,6 +57,7 @@ impl Queue {
     /// Back to the head of the host's line: the turn came too early.
     pub(super) fn push_front(&mut self, host: &HostKey, waiting: Waiting) {
         self.count += 1;
+        self.names.insert(waiting.source.clone());
         self.hosts
             .entry(host.clone())
             .or_default()
@@ -83,6 +87,7 @@ impl Queue {
             }
             if let Some(waiting) = waiting {
                 self.count -= 1;
+                self.names.remove(&waiting.source);
                 return Some((host, waiting));
             }
         }
@@ -91,6 +96,7 @@ impl Queue {
 
     /// Lays a source to rest.
     pub(super) fn rest(&mut self, until: Timestamp, waiting: Waiting) {
+        self.names.insert(waiting.source.clone());
         self.resting.push(Reverse((until, waiting)));
     }
 
@@ -100,7 +106,9 @@ impl Queue {
         if *until > now {
             return None;
         }
-        self.resting.pop().map(|Reverse((_, waiting))| waiting)
+        let Reverse((_, waiting)) = self.resting.pop()?;
+        self.names.remove(&waiting.source);
+        Some(waiting)
     }
 
     /// When the next turn may come.
@@ -110,14 +118,9 @@ impl Queue {
         turn.into_iter().chain(rested).min()
     }
 
-    /// Whether this source waits here. A walk, for those who ask by hand.
+    /// Whether this source waits here.
     pub(super) fn holds(&self, source: &SourceId) -> bool {
-        let mut lines = self.hosts.values().flatten();
-        lines.any(|waiting| waiting.source == *source)
-            || self
-                .resting
-                .iter()
-                .any(|Reverse((_, waiting))| waiting.source == *source)
+        self.names.contains(source)
     }
 
     /// Whether nobody can start before time moves on: every line knows when its turn comes, and that is later.
@@ -134,6 +137,7 @@ impl Queue {
     /// Everybody, to give their leases back.
     pub(super) fn drain(&mut self) -> Vec<Waiting> {
         self.turns.clear();
+        self.names.clear();
         self.count = 0;
         let lines = std::mem::take(&mut self.hosts).into_values().flatten();
         let resting = std::mem::take(&mut self.resting)
@@ -176,7 +180,9 @@ mod tests {
         assert_eq!(queue.pop(at(6)).unwrap().1, waiting("a1"));
         assert_eq!(queue.wake(at(3)), None);
         assert_eq!(queue.wake(at(4)), Some(waiting("c1")));
+        assert!(queue.holds(&waiting("a2").source) && !queue.holds(&waiting("a1").source));
         assert_eq!(queue.drain().len(), 2);
+        assert!(!queue.holds(&waiting("a2").source));
         assert_eq!((queue.next(), queue.len()), (None, 0));
     }
 }

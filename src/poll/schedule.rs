@@ -4,6 +4,10 @@
 //! No wait here has a unit of its own. Everything follows from the shortest and the longest interval, so that the
 //! whole behaviour can be watched in seconds instead of days.
 
+mod bad;
+mod good;
+mod pace;
+
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -11,26 +15,17 @@ use fastrand::Rng;
 use super::Options;
 use crate::fetch::{Answer, Failure};
 use crate::ingest::FeedHints;
-use crate::model::source::{
-    Every, Fault, Health, HintFrom, HostPause, Move, MoveCandidate, Source, SourceKind,
-    SourceState, Visit,
-};
+use crate::model::source::{Every, Fault, Health, Source, SourceKind, SourceState, Visit};
 use crate::model::time::Timestamp;
+use bad::failed;
+use good::{learn, refresh, well};
 
 /// Visits that are remembered.
 const VISITS: usize = 20;
-/// Moves that are remembered.
-const MOVES: usize = 10;
 /// Polls in a row that a permanent redirect must lead to a feed.
 const MOVE_POLLS: u32 = 3;
-/// Too-large answers in a row until a source is only looked at once per longest interval.
-const MOST_OVERSIZE: u32 = 3;
-/// 410 answers in a row that are believed.
-const GONE: u32 = 2;
 /// Where the interval is fixed, failures still thin out to this many of it.
 const FIXED_SPAN: u32 = 24;
-/// Without validators each visit costs the origin a whole document.
-const WITHOUT_VALIDATORS: u32 = 4;
 /// Longest intervals of nothing but failure until the pulse slows down, and by how much.
 const LONG_FAILURE: (u32, u32) = (30, 7);
 /// Overdue sources are spread over this after a start, or over their interval if that is shorter.
@@ -131,6 +126,16 @@ pub fn address(source: &Source) -> String {
     match &source.kind {
         SourceKind::Feed | SourceKind::File => source.url.clone(),
         SourceKind::Exec(command) => command.join(" "),
+    }
+}
+
+/// Where a source is polled: as configured, or where it moved to since.
+#[must_use]
+pub fn polled_at<'a>(state: &'a SourceState, source: &'a Source) -> &'a str {
+    if state.url_current.is_empty() || state.url_config != address(source) {
+        &source.url
+    } else {
+        &state.url_current
     }
 }
 
@@ -282,244 +287,6 @@ pub fn after(mut state: SourceState, visited: &Visited, plan: &Plan, rng: &mut R
     state
 }
 
-/// What a parsed document says of its schedule.
-fn learn(state: &mut SourceState, answer: &Answer, hints: &FeedHints) {
-    state.header_hint = answer.freshness.lifetime;
-    let ttl = hints
-        .ttl
-        .map(|minutes| (minutes.saturating_mul(60), HintFrom::Ttl));
-    let period = hints.period.map(|period| (period, HintFrom::Syndication));
-    state.body_hint = longer(ttl, period);
-    state.skip_hours.clone_from(&hints.skip_hours);
-    state.skip_days.clone_from(&hints.skip_days);
-    if !hints.newest.is_empty() {
-        state.newest.clone_from(&hints.newest);
-    }
-}
-
-/// RFC 9111, 4.3.4: a 304 with another strong `ETag` speaks of something that we do not have.
-fn refresh(state: &mut SourceState, answer: &Answer) {
-    let Some(stored) = &mut state.validators else {
-        return;
-    };
-    let strange = answer
-        .validators
-        .etag
-        .as_ref()
-        .is_some_and(|etag| !etag.starts_with(b"W/") && stored.etag.as_ref() != Some(etag));
-    if strange {
-        return;
-    }
-    if answer.validators.last_modified.is_some() {
-        stored
-            .last_modified
-            .clone_from(&answer.validators.last_modified);
-    }
-    if answer.freshness.spoken {
-        state.header_hint = answer.freshness.lifetime;
-    }
-}
-
-fn longer(a: Option<(u64, HintFrom)>, b: Option<(u64, HintFrom)>) -> Option<(u64, HintFrom)> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if b.0 > a.0 { b } else { a }),
-        (a, b) => a.or(b),
-    }
-}
-
-fn well(
-    state: &mut SourceState,
-    answer: &Answer,
-    now: Timestamp,
-    first: bool,
-    plan: &Plan,
-    rng: &mut Rng,
-) {
-    state.fails = 0;
-    state.oversize = 0;
-    state.gone = 0;
-    state.first_fail = None;
-    state.last_ok = Some(now);
-    state.health = Health::Ok;
-    consider_move(state, answer, now, plan);
-    let hint = longer(state.header_hint, state.body_hint).filter(|hint| hint.0 > 0);
-    let cap = plan.hint_cap.as_secs();
-    state.hint = hint.map(|hint| hint.0.min(cap));
-    state.hint_from = hint.map_or(HintFrom::None, |hint| hint.1);
-    let pace = Pace::of(state, plan, now);
-    let hinted = Duration::from_secs(state.hint.unwrap_or(0));
-    state.why = if hinted > pace.base {
-        let name = match state.hint_from {
-            HintFrom::MaxAge => "max-age",
-            HintFrom::Expires => "Expires",
-            HintFrom::Ttl => "ttl",
-            HintFrom::Syndication => "sy:updatePeriod",
-            HintFrom::None => "hint",
-        };
-        format!("{name} {}", hinted.as_secs())
-    } else {
-        pace.why
-    };
-    // Only upwards: never early. The first wait is stretched more, so that sources added together drift apart.
-    let stretch = if first { 1.0 } else { 0.15 };
-    let wait = pace
-        .base
-        .max(hinted)
-        .max(plan.every.min)
-        .mul_f64(1.0 + stretch * rng.f64());
-    let due = now + wait;
-    let open = outside_skipped(due, &state.skip_hours, &state.skip_days);
-    if open > due {
-        "skipHours, skipDays".clone_into(&mut state.why);
-        // Everybody skips to the full hour; not all of them should come on the stroke of it.
-        state.next_due = open + plan.every.min.mul_f64(rng.f64());
-    } else {
-        state.next_due = due;
-    }
-    state.interval = seconds(wait);
-}
-
-/// A permanent redirect must lead to a feed several times, and for a while, before it is believed: portals and
-/// mistaken configurations answer 301, too. What follows a temporary redirect is never taken over.
-fn consider_move(state: &mut SourceState, answer: &Answer, now: Timestamp, plan: &Plan) {
-    let Some(permanent) = answer
-        .hops
-        .iter()
-        .take_while(|hop| matches!(hop.status, 301 | 308))
-        .last()
-    else {
-        state.move_candidate = None;
-        return;
-    };
-    let candidate = match state.move_candidate.take() {
-        Some(seen) if seen.url == permanent.to => MoveCandidate {
-            count: seen.count + 1,
-            ..seen
-        },
-        _ => MoveCandidate {
-            url: permanent.to.clone(),
-            count: 1,
-            since: now,
-        },
-    };
-    if candidate.count < MOVE_POLLS || now.since(candidate.since) < plan.move_after {
-        state.move_candidate = Some(candidate);
-        return;
-    }
-    let from = std::mem::replace(&mut state.url_current, candidate.url.clone());
-    state.moves.insert(
-        0,
-        Move {
-            from,
-            to: candidate.url,
-            at: now,
-            status: permanent.status,
-        },
-    );
-    state.moves.truncate(MOVES);
-}
-
-fn failed(
-    state: &mut SourceState,
-    failure: &Failure,
-    offline: bool,
-    now: Timestamp,
-    plan: &Plan,
-    rng: &mut Rng,
-) {
-    state.move_candidate = None;
-    state.last_error = Some(failure.fault.clone());
-    let status = failure.fault.status;
-    state.gone = if status == Some(410) {
-        state.gone + 1
-    } else {
-        0
-    };
-    state.oversize = if failure.fault.kind == "too-large" {
-        state.oversize + 1
-    } else {
-        0
-    };
-    if !(offline && failure.silent) {
-        state.fails = state.fails.saturating_add(1);
-        state.first_fail.get_or_insert(now);
-        state.health = Health::Failing;
-    }
-    if state.gone >= GONE {
-        state.health = Health::Gone;
-        state.next_due = Timestamp::FAR_FUTURE;
-        "gone for good (410)".clone_into(&mut state.why);
-        return;
-    }
-    let base = Pace::of(state, plan, now).base;
-    let backoff = back_off(state, plan, now);
-    let wait = base.max(backoff).mul_f64(1.0 + 0.2 * rng.f64());
-    state.why = format!("backoff {}", state.fails);
-    state.interval = seconds(wait);
-    state.next_due = now + wait;
-    if matches!(status, Some(429 | 503)) {
-        patience(state, failure, now, plan, rng);
-    }
-}
-
-/// Doubles with each failure in a row, up to a pulse that never stops, and that slows down when it beat in vain for long.
-fn back_off(state: &SourceState, plan: &Plan, now: Timestamp) -> Duration {
-    let (long, slower) = LONG_FAILURE;
-    if state
-        .first_fail
-        .is_some_and(|first| now.since(first) >= plan.pulse.saturating_mul(long))
-    {
-        return plan.pulse.saturating_mul(slower);
-    }
-    if state.oversize >= MOST_OVERSIZE {
-        return plan.pulse;
-    }
-    let doubled = 2_u32.saturating_pow(state.fails.saturating_sub(1));
-    plan.every.min.saturating_mul(doubled).min(plan.pulse)
-}
-
-/// 429 and 503: the origin may say when to come again. 429 speaks for its host, 503 only for the feed.
-fn patience(
-    state: &mut SourceState,
-    failure: &Failure,
-    now: Timestamp,
-    plan: &Plan,
-    rng: &mut Rng,
-) {
-    let too_many = failure.fault.status == Some(429);
-    let asked = failure.retry_after.map(|until| {
-        until
-            .since(now)
-            .clamp(plan.every.min, plan.hint_cap.max(plan.every.min))
-    });
-    let silence = match asked {
-        Some(asked) => {
-            // Who says "later" every time is asked less and less often all the same.
-            let patient = if state.fails > MOVE_POLLS {
-                asked.max(back_off(state, plan, now))
-            } else {
-                asked
-            };
-            let wait = patient.mul_f64(1.0 + 0.1 * rng.f64());
-            state.next_due = now + wait;
-            state.interval = seconds(wait);
-            state.retry_until = Some(now + asked);
-            state.health = Health::Paused;
-            "Retry-After".clone_into(&mut state.why);
-            asked
-        }
-        None if too_many => back_off(state, plan, now).max(plan.every.min),
-        None => return,
-    };
-    if too_many && let Some(host) = &failure.host {
-        state.health = Health::Paused;
-        state.host_pause = Some(HostPause {
-            host: host.as_str().to_owned(),
-            until: now + silence,
-        });
-    }
-}
-
 /// The state of a source that was not visited because its host asked for silence or has no place: it comes after that.
 #[must_use]
 pub fn deferred(
@@ -534,111 +301,15 @@ pub fn deferred(
     state
 }
 
-/// How often a source is worth a visit.
-struct Pace {
-    base: Duration,
-    why: String,
-}
-
-impl Pace {
-    /// The geometric mean of the shortest interval and the gap between two entries keeps the delay of entries lowest
-    /// for the visits it costs (Sia, Cho and Cho, TKDE 2007).
-    fn of(state: &SourceState, plan: &Plan, now: Timestamp) -> Self {
-        if plan.fixed() {
-            return Self {
-                base: plan.every.min,
-                why: format!("every {} s", plan.every.min.as_secs()),
-            };
-        }
-        let validated = state.validators.as_ref().is_some_and(|validators| {
-            validators.etag.is_some() || validators.last_modified.is_some()
-        });
-        let min = if validated || state.last_ok.is_none() {
-            plan.every.min
-        } else {
-            plan.every.min.saturating_mul(WITHOUT_VALIDATORS)
-        }
-        .min(plan.every.max);
-        let gap = gap(state, now);
-        let mean = Duration::from_secs_f64((min.as_secs_f64() * gap.as_secs_f64()).sqrt());
-        Self {
-            base: mean.clamp(min, plan.every.max),
-            why: format!("adaptive: {}", rate(gap)),
-        }
-    }
-}
-
-/// Time between two entries: by their dates, or by what the remembered visits found if that is less. Some publishers
-/// date their entries long ago, or not at all.
-fn gap(state: &SourceState, now: Timestamp) -> Duration {
-    let dated = state.newest.last().map(|oldest| {
-        let count = u32::try_from(state.newest.len()).unwrap_or(u32::MAX).max(1);
-        now.since(*oldest) / count
-    });
-    // The oldest remembered visit may be the first of all, to which everything was new.
-    let seen = state.visits.split_last().and_then(|(oldest, later)| {
-        let new: u32 = later.iter().map(|visit| visit.new).sum();
-        (new > 0).then(|| now.since(oldest.at) / new)
-    });
-    match (dated, seen) {
-        (Some(a), Some(b)) => a.min(b),
-        (Some(gap), None) | (None, Some(gap)) => gap,
-        (None, None) => now.since(state.last_new.unwrap_or(state.added)),
-    }
-}
-
-fn rate(gap: Duration) -> String {
-    const DAY: f64 = 86_400.0;
-    let a_day = DAY / gap.as_secs_f64().max(1.0);
-    if a_day >= 1.5 {
-        format!("{a_day:.0} items a day")
-    } else if a_day * 7.0 >= 1.5 {
-        format!("{:.0} items a week", a_day * 7.0)
-    } else {
-        format!("an item every {:.0} days", (1.0 / a_day).max(1.0))
-    }
-}
-
-/// The first instant from `due` on that lies in no hour and on no day to be skipped (both in GMT).
-fn outside_skipped(due: Timestamp, hours: &[u8], days: &[u8]) -> Timestamp {
-    const HOUR: i64 = 3600;
-    let skipped = |at: i64| {
-        let hour = at.div_euclid(HOUR).rem_euclid(24);
-        // 1970-01-01 was a Thursday; Monday is 0.
-        let day = (at.div_euclid(24 * HOUR) + 3).rem_euclid(7);
-        // RSS counts the hours from 0; older ones from 1 to 24.
-        hours.iter().any(|skip| i64::from(*skip) % 24 == hour)
-            || days.iter().any(|skip| i64::from(*skip) == day)
-    };
-    let mut at = due.as_secs();
-    for _ in 0..8 * 24 {
-        if !skipped(at) {
-            return if at == due.as_secs() {
-                due
-            } else {
-                Timestamp::from_secs(at)
-            };
-        }
-        at = (at.div_euclid(HOUR) + 1) * HOUR;
-    }
-    // They cover everything, so they mean nothing.
-    due
-}
-
-/// Whole seconds, rounded up: an interval is never remembered as nothing.
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
 /// Whether a source changed its mood: what is worth a line in the log, once.
 #[must_use]
-pub fn mood_changed(before: &SourceState, after: &SourceState) -> bool {
-    let was = if before.health == Health::New {
+pub fn mood_changed(before: Health, after: Health) -> bool {
+    let was = if before == Health::New {
         Health::Ok
     } else {
-        before.health
+        before
     };
-    was != after.health
+    was != after
 }
 
 /// The failure of a document in which there is no feed.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::company::{ask_alike, know_alike};
 use super::queue::Waiting;
 use super::schedule::{self, Outcome, Plan, Visited};
 use super::{Floor, Polled, Report, Settings, lock};
@@ -13,7 +14,7 @@ use crate::ingest::{self, Reading, Tally};
 use crate::metrics;
 use crate::model::document::Document;
 use crate::model::entry::WarningCode;
-use crate::model::source::{Health, Source, SourceState};
+use crate::model::source::{Health, Source, SourceId, SourceState};
 use crate::model::time::Timestamp;
 use crate::store::{self, Batch, Due, Lease};
 
@@ -25,11 +26,32 @@ enum Found {
         hash: u64,
         whole: bool,
         /// The document's share of memory, until all is kept.
-        _held: Held,
+        _held: Arc<Held>,
     },
     Unchanged(Answer),
     NotModified(Answer),
     Failed(Failure),
+}
+
+/// How an answer was got.
+struct Journey {
+    settings: Arc<Settings>,
+    /// The host that was asked first.
+    host: Option<HostKey>,
+    began: Timestamp,
+    started: Instant,
+}
+
+/// Whose visit it was, and how the source stood before.
+struct Errand {
+    id: SourceId,
+    lease: Lease,
+    before: Before,
+}
+
+struct Before {
+    address: String,
+    health: Health,
 }
 
 impl Found {
@@ -55,22 +77,111 @@ impl Found {
 }
 
 impl Floor {
+    /// Fetches, and settles what came of it for the source and for those that are polled at the same address.
     pub(super) async fn visit(
-        &self,
+        self: &Arc<Self>,
         due: Due,
         source: &Arc<Source>,
         permit: Option<Permit>,
         stop: &CancellationToken,
     ) -> Polled {
         let settings = self.settings.load_full();
-        let plan = Plan::of(&settings.options, source);
         let (began, started) = (self.clock.now(), Instant::now());
+        let host = permit.as_ref().map(|permit| permit.key().clone());
         let fetched = tokio::select! {
             fetched = settings.fetcher.fetch_with(source, &due.state, began, permit) => fetched,
             () = stop.cancelled() => {
                 let _ = self.store.release(due.lease).await;
                 return Polled::Dropped;
             }
+        };
+        let journey = Journey {
+            settings,
+            host,
+            began,
+            started,
+        };
+        for (other, its) in self.company_of(&due, source, &fetched).await {
+            let landing = self.take_off(&other.source);
+            let polled = self.settle(other, &its, fetched.again(), &journey).await;
+            landing.report(&polled);
+        }
+        self.settle(due, source, fetched, &journey).await
+    }
+
+    /// Those that this answer serves, too, on lease. Who holds something else, or is under way, goes by itself.
+    async fn company_of(
+        &self,
+        due: &Due,
+        source: &Source,
+        fetched: &Fetched,
+    ) -> Vec<(Due, Arc<Source>)> {
+        let serves = |other: &Due, its: &Source| {
+            ask_alike(source, its)
+                && other.state.health != Health::Gone
+                && match fetched {
+                    Fetched::Deferred { .. } => false,
+                    Fetched::NotModified(_) => know_alike(&other.state, &due.state),
+                    _ => other.state.url_current == due.state.url_current,
+                }
+        };
+        let others = lock(&self.company).others(&due.state.url_current, &due.source);
+        let mut served = Vec::new();
+        for id in others {
+            let Some(its) = self.sources.load().get(&id).cloned() else {
+                continue;
+            };
+            // Either it waits for this very answer, or it is not due yet.
+            let waiting = self.takes_along(&due.source, &id);
+            let waited = waiting.is_some();
+            let other = match waiting {
+                Some(other) => Some(other),
+                None => self.store.lease(&id).await.ok().flatten(),
+            };
+            let Some(mut other) = other else {
+                continue;
+            };
+            other.state = schedule::prepare(other.state, &its, self.clock.now());
+            if serves(&other, &its) {
+                served.push((other, its));
+            } else if waited {
+                let mut desk = self.desk();
+                desk.along
+                    .entry(due.source.clone())
+                    .or_default()
+                    .push(other);
+            } else {
+                // It stays due, and whatever is wrong with the store shows soon enough.
+                let _ = self.store.release(other.lease).await;
+            }
+        }
+        served
+    }
+
+    /// One that waits for the answer of another.
+    fn takes_along(&self, ahead: &SourceId, id: &SourceId) -> Option<Due> {
+        let mut desk = self.desk();
+        let along = desk.along.get_mut(ahead)?;
+        let at = along.iter().position(|due| due.source == *id)?;
+        Some(along.swap_remove(at))
+    }
+
+    /// Reads, plans and commits for one source.
+    async fn settle(
+        &self,
+        due: Due,
+        source: &Arc<Source>,
+        fetched: Fetched,
+        journey: &Journey,
+    ) -> Polled {
+        let settings = &journey.settings;
+        let plan = Plan::of(&settings.options, source);
+        // Until the end of this, whatever it is.
+        let _table = match &fetched {
+            Fetched::Document { hash, .. } if due.state.body_hash != Some(*hash) => {
+                self.tables.acquire().await.ok()
+            }
+            _ => None,
         };
         let found = match fetched {
             Fetched::Deferred { until, host } => {
@@ -87,7 +198,7 @@ impl Floor {
                 answer,
                 held,
             } => {
-                let read = self.read(source, document, &answer, &settings).await;
+                let read = self.read(source, document, &answer, settings).await;
                 match read {
                     Ok(reading) => Found::Fresh {
                         whole: answer.framed || !cut_off(&reading),
@@ -101,15 +212,25 @@ impl Floor {
             }
         };
         let now = self.clock.now();
-        let offline = self.watch_the_line(&found, source, &due.state, &settings, now);
+        let offline = self.watch_the_line(&found, &due.state, journey, now);
         let visited = Visited {
             outcome: found.outcome(offline),
-            began,
+            began: journey.began,
             now,
-            took: started.elapsed(),
+            took: journey.started.elapsed(),
         };
-        let state = schedule::after(due.state.clone(), &visited, &plan, &mut lock(&self.rng));
-        self.keep(due, source, state, found, &settings, now).await
+        let Due {
+            source: id,
+            state,
+            lease,
+        } = due;
+        let before = Before {
+            address: state.url_current.clone(),
+            health: state.health,
+        };
+        let state = schedule::after(state, &visited, &plan, &mut lock(&self.rng));
+        let errand = Errand { id, lease, before };
+        self.keep(errand, source, state, found, settings, now).await
     }
 
     /// Steps 2 and 3, on the blocking pool, one per core at a time.
@@ -142,7 +263,7 @@ impl Floor {
     /// Commits what came of a visit, and says so.
     async fn keep(
         &self,
-        due: Due,
+        errand: Errand,
         source: &Source,
         state: SourceState,
         found: Found,
@@ -165,8 +286,8 @@ impl Floor {
             settings.fetcher.hosts().pause(&host, pause.until);
         }
         let bytes = state.visits.first().map_or(0, |visit| visit.bytes);
-        let durable = matters(&due.state, &state);
-        let news = News::between(&due.state, &state);
+        let durable = matters(&errand.before, &state);
+        let news = News::between(&errand.before, &state);
         let reading = match found {
             Found::Fresh { reading, .. } => Some(*reading),
             _ => None,
@@ -174,23 +295,23 @@ impl Floor {
         let visited = ingest::Visited {
             source,
             state,
-            lease: due.lease,
+            lease: errand.lease,
             reading,
             durable,
         };
         let epoch = self.desk().epoch;
         let kept = ingest::commit(&*self.store, visited, now, &settings.ingest).await;
-        self.hold_to(epoch, &due.source, report.next_due).await;
+        self.hold_to(epoch, &errand.id, report.next_due).await;
         let tally = match kept {
             Ok(tally) => tally,
-            Err(error) => return self.not_kept(&due, &error, report.next_due),
+            Err(error) => return self.not_kept(&errand.id, errand.lease, &error, report.next_due),
         };
         report.new = tally.new;
         report.updated = tally.updated;
         report.known = tally.known;
         self.count(&report, tally, bytes);
         tracing::info!(
-            source = %due.source,
+            source = %errand.id,
             outcome = report.outcome,
             new = report.new,
             updated = report.updated,
@@ -198,22 +319,44 @@ impl Floor {
             ms = report.millis,
             "visited"
         );
-        news.tell(&due, &report);
+        news.tell(&errand.id, &report);
+        if let Some((from, to)) = &news.moved {
+            self.move_in(&errand.id, from, to);
+        }
         Polled::Visited(report)
     }
 
+    /// The source is polled elsewhere from now on, perhaps where another one is already.
+    fn move_in(&self, source: &SourceId, from: &str, to: &str) {
+        let others = {
+            let mut company = lock(&self.company);
+            company.leave(from, source);
+            company.join(to, source);
+            company.others(to, source)
+        };
+        for other in others {
+            tracing::warn!(%source, %other, url = to, "both are found at one address now: one request serves them, both stay");
+        }
+    }
+
     /// A result that could not be kept. The source rests as if it had been, or its origin would be asked again at once.
-    fn not_kept(&self, due: &Due, error: &store::Error, until: Timestamp) -> Polled {
+    fn not_kept(
+        &self,
+        source: &SourceId,
+        lease: Lease,
+        error: &store::Error,
+        until: Timestamp,
+    ) -> Polled {
         if matches!(error, store::Error::LeaseLost(_)) {
-            tracing::debug!(source = %due.source, "removed while it was visited");
+            tracing::debug!(%source, "removed while it was visited");
             return Polled::Dropped;
         }
-        tracing::error!(source = %due.source, %error, "what a visit brought could not be kept");
+        tracing::error!(%source, %error, "what a visit brought could not be kept");
         self.desk().queue.rest(
             until,
             Waiting {
-                source: due.source.clone(),
-                lease: due.lease.0,
+                source: source.clone(),
+                lease: lease.0,
                 insist: false,
             },
         );
@@ -230,51 +373,44 @@ impl Floor {
     ) -> Polled {
         let now = self.clock.now();
         let plan = self.plan(source);
-        let state = schedule::deferred(
-            due.state.clone(),
-            host.as_str(),
-            until,
-            &plan,
-            &mut lock(&self.rng),
-        );
+        let Due {
+            source: id,
+            state,
+            lease,
+        } = due;
+        let state = schedule::deferred(state, host.as_str(), until, &plan, &mut lock(&self.rng));
         let (until, why) = (state.next_due, state.why.clone());
-        tracing::debug!(source = %due.source, %host, %until, "put off");
-        match self.commit_state(&due, state, due.lease, now).await {
-            Ok(()) => Polled::Waits { until, why },
-            Err(error) => self.not_kept(&due, &error, until),
-        }
-    }
-
-    async fn commit_state(
-        &self,
-        due: &Due,
-        state: SourceState,
-        lease: Lease,
-        now: Timestamp,
-    ) -> Result<(), store::Error> {
+        tracing::debug!(source = %id, %host, %until, "put off");
         let batch = Batch {
-            visit: Some((due.source.clone(), state, lease)),
+            visit: Some((id.clone(), state, lease)),
             ..Batch::default()
         };
-        self.store.commit(batch, now).await.map(|_| ())
+        match self.store.commit(batch, now).await {
+            Ok(_) => Polled::Waits { until, why },
+            Err(error) => self.not_kept(&id, lease, &error, until),
+        }
     }
 
     fn watch_the_line(
         &self,
         found: &Found,
-        source: &Source,
         state: &SourceState,
-        settings: &Settings,
+        journey: &Journey,
         now: Timestamp,
     ) -> bool {
-        let Some(host) = settings.fetcher.first_host(source, state) else {
+        let Some(host) = journey.host.clone() else {
             return false;
         };
         let silent = matches!(found, Found::Failed(failure) if failure.silent);
-        let span = settings.options.every.min.max(Duration::from_secs(1));
+        // Long enough that each source had its turn.
+        let span = (journey.settings.options.every.min * 2).max(Duration::from_secs(1));
+        // A source that was never well, or has been failing for longer, says nothing of the line.
+        let tells = state.last_ok.is_some() && state.fails <= 1;
         let mut guard = lock(&self.line);
         let (line, was_down) = &mut *guard;
-        line.note(now, host, silent);
+        if tells || !silent {
+            line.note(now, host, silent);
+        }
         let down = line.down(now, span);
         if down != *was_down {
             *was_down = down;
@@ -315,10 +451,10 @@ fn cut_off(reading: &Reading) -> bool {
 }
 
 /// What must survive the loss of the index: pauses, moves and endings.
-fn matters(before: &SourceState, after: &SourceState) -> bool {
+fn matters(before: &Before, after: &SourceState) -> bool {
     after.host_pause.is_some()
         || after.retry_until.is_some()
-        || before.url_current != after.url_current
+        || before.address != after.url_current
         || (before.health != after.health && after.health == Health::Gone)
 }
 
@@ -329,19 +465,18 @@ struct News {
 }
 
 impl News {
-    fn between(before: &SourceState, after: &SourceState) -> Self {
+    fn between(before: &Before, after: &SourceState) -> Self {
         let moved = after
             .moves
             .first()
-            .filter(|_| before.url_current != after.url_current);
+            .filter(|_| before.address != after.url_current);
         Self {
-            mood: schedule::mood_changed(before, after).then_some(after.health),
+            mood: schedule::mood_changed(before.health, after.health).then_some(after.health),
             moved: moved.map(|moved| (moved.from.clone(), moved.to.clone())),
         }
     }
 
-    fn tell(&self, due: &Due, report: &Report) {
-        let source = &due.source;
+    fn tell(&self, source: &SourceId, report: &Report) {
         if let Some((from, to)) = &self.moved {
             tracing::info!(%source, from, to, "moved; `aggd edit-feed {source} --accept-move` writes it down");
         }

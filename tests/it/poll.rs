@@ -10,7 +10,9 @@ use aggd::clock::Clock as _;
 use aggd::fetch::{self, Fetcher, HostLimits};
 use aggd::ingest;
 use aggd::metrics::Metrics;
-use aggd::model::source::{Every, Health, Source, SourceId, SourceKind, SourceState, Sources};
+use aggd::model::source::{
+    Every, Health, Secret, Source, SourceId, SourceKind, SourceState, Sources,
+};
 use aggd::model::time::Timestamp;
 use aggd::poll::{Options, Polled, Poller};
 use aggd::store::Store;
@@ -598,6 +600,41 @@ fn failures_thin_out_never_stop_and_are_forgiven() {
 }
 
 #[test]
+fn nobody_is_blamed_while_our_own_line_is_down() {
+    play(async {
+        let mut origins = Vec::new();
+        for n in 1..=14 {
+            let origin = origin_at(&format!("127.0.6.{n}")).await;
+            origin.serve("/feed", lively().etag("\"1\"").conditional());
+            origins.push(origin);
+        }
+        let well = origin().await;
+        well.serve_each("/feed", vec![lively().etag("\"1\""), Reply::status(500)]);
+        let mut sources: Vec<Source> = origins
+            .iter()
+            .enumerate()
+            .map(|(n, origin)| source(&format!("s{n}"), &origin.url("/feed")))
+            .collect();
+        sources.push(source("well", &well.url("/feed")));
+        for source in &mut sources {
+            source.every = Some(Every { min: U, max: U });
+        }
+        let round = Round::start(sources).await;
+        round.pass(units(3)).await;
+        // Nobody can be reached from here any more.
+        drop(origins);
+        round.pass(units(20)).await;
+        for n in 0..14 {
+            let state = round.state(&format!("s{n}")).await;
+            assert!(state.fails <= 1, "s{n} is blamed {} times", state.fails);
+            let last = state.visits[0].at;
+            assert!(time().now().since(last) <= U * 2, "s{n} is forgotten");
+        }
+        assert!(round.state("well").await.fails > 3, "that one did answer");
+    });
+}
+
+#[test]
 fn two_failures_cost_little() {
     play(async {
         let replies = vec![
@@ -814,62 +851,72 @@ fn nothing_outside_a_document_is_ever_fetched() {
 }
 
 #[test]
-fn healthy_feeds_are_on_time_whatever_the_others_do() {
+fn sources_that_meet_at_one_address_are_asked_for_once() {
     play(async {
-        let tick = Duration::from_millis(50);
-        let text = rss("Feed", &[entry("a")]);
-        let hostile: Vec<Reply> = vec![
-            Reply::ok(&*text).never(),
-            Reply::ok(&*text).dribble_head(tick),
-            Reply::ok(&*text).dribble(tick),
-            Reply::ok(&*text).stall_after(10),
-            Reply::ok(vec![b'x'; 30_000]).endless().dribble(tick),
-            Reply::ok(&*text).endless_head(),
-            Reply::ok(vec![b' '; 40 << 20]).gzip(),
-            Reply::ok(&*text).reset(),
-            Reply::redirect(302, "/feed"),
-            Reply::status(500),
-        ];
-        let mut origins = Vec::new();
-        for (n, reply) in hostile.iter().cycle().take(60).enumerate() {
-            let origin = origin_at(&format!("127.0.2.{}", n + 1)).await;
-            origin.serve("/feed", reply.clone());
-            origins.push(origin);
+        let old = origin().await;
+        let new = origin_at("127.0.0.2").await;
+        for path in ["/a", "/b"] {
+            old.serve(path, Reply::redirect(301, new.url("/feed")));
         }
-        for n in 0..100 {
-            let origin = origin_at(&format!("127.0.3.{}", n + 1)).await;
-            // Stories of its own: what all tell is another matter.
-            let entries: Vec<Entry> = (0..5)
-                .map(|k| entry(&format!("h{n}-{k}")).published(time().now()))
-                .collect();
-            let reply = Reply::ok(rss("Feed", &entries)).etag("\"1\"");
-            origin.serve("/feed", reply.conditional());
-            origins.push(origin);
-        }
-        let sources = origins
+        new.serve("/feed", lively().etag("\"1\"").conditional());
+        let fixed = |name: &str, url: String| {
+            let mut source = source(name, &url);
+            source.every = Some(Every { min: U, max: U });
+            source
+        };
+        let mut secret = fixed("secret", new.url("/feed"));
+        secret.headers = vec![("X-Key".to_owned(), Secret::new("k".to_owned()))];
+        let round = Round::start(vec![
+            fixed("a", old.url("/a")),
+            fixed("b", old.url("/b")),
+            fixed("c", new.url("/feed")),
+            secret,
+        ])
+        .await;
+        round.pass(units(6)).await;
+        assert_eq!((old.count("/a"), old.count("/b")), (3, 3), "both moved");
+        let with_key = |asked: &Asked| asked.header("x-key").is_some();
+        let asked = |from: Timestamp| {
+            let later = new
+                .requests("/feed")
+                .into_iter()
+                .filter(|asked| asked.at > from);
+            later.filter(|asked| !with_key(asked)).collect::<Vec<_>>()
+        };
+        let began = time().now();
+        round.pass(units(20)).await;
+        // Three of them, and twenty intervals.
+        let found = asked(began);
+        assert!((15..=21).contains(&found.len()), "{}", found.len());
+        assert!(found.iter().all(Asked::is_conditional));
+        let keyed = new
+            .requests("/feed")
             .iter()
-            .enumerate()
-            .map(|(n, origin)| source(&format!("s{n:03}"), &origin.url("/feed")))
-            .collect();
-        let begun = std::time::Instant::now();
-        let round = Round::start(sources).await;
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "{:?}",
-            begun.elapsed()
+            .filter(|asked| with_key(asked))
+            .count();
+        assert!(keyed > 15, "credentials keep a source for itself: {keyed}");
+        // What is new reaches all of them with one answer, also after a restart.
+        let round = round.restart(units(3)).await;
+        let began = time().now();
+        new.serve(
+            "/feed",
+            Reply::ok(rss("Feed", &[entry("fresh")]))
+                .etag("\"2\"")
+                .conditional(),
         );
-        for _ in 0..3 {
-            round.clock.advance(units(2));
-            round.poller.idle().await;
-        }
-        for origin in &origins[60..] {
-            assert_eq!(origin.count("/feed"), 4);
-        }
-        let states = round.store.states(None, 1000).await.unwrap();
-        let failing = states
+        round.pass(units(10)).await;
+        let found = asked(began);
+        assert!((7..=12).contains(&found.len()), "{}", found.len());
+        let fresh = found
             .iter()
-            .filter(|(_, state)| state.health == Health::Failing);
-        assert_eq!(failing.count(), 60);
+            .filter(|asked| asked.header("if-none-match").as_deref() == Some("\"1\""));
+        assert_eq!(fresh.count(), 1);
+        for name in ["a", "b", "c"] {
+            let state = round.state(name).await;
+            assert_eq!(state.url_current, new.url("/feed"), "{name}");
+            assert_eq!(state.listed.len(), 1, "{name}");
+            assert_eq!(state.health, Health::Ok);
+        }
     });
 }
 

@@ -1,8 +1,9 @@
 //! The table of cases: what was remembered, what came, what follows.
 
+use super::pace::outside_skipped;
 use super::*;
 use crate::fetch::{Freshness, Hop, HostKey};
-use crate::model::source::{SourceId, Validators};
+use crate::model::source::{HintFrom, Move, SourceId, Validators};
 
 const U: u64 = 1000;
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);

@@ -1,0 +1,444 @@
+//! The loop itself: takes what was asked for, what waits for its host and what is due, and starts as many visits as may
+//! be under way. What a visit does is the business of `visit`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::company::ask_alike;
+use super::queue::Waiting;
+use super::{Desk, Floor, Polled, lock, schedule};
+use crate::fetch::{HostKey, Permit, Welcome};
+use crate::model::source::{Source, SourceId};
+use crate::model::time::Timestamp;
+use crate::store::{self, Due};
+
+/// Due sources that are taken from the store at a time.
+const TAKE: usize = 64;
+/// The loop shows at least this often that it lives.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// How long the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Until it is told to stop.
+    Stopped,
+    /// Until everything that is due by then has been visited.
+    Round(Timestamp),
+    /// Until everything that was asked for has been visited.
+    Answered,
+}
+
+/// What the loop does after a turn.
+enum Next {
+    Sleep(Option<Timestamp>),
+    Done,
+}
+
+impl Floor {
+    /// Turn after turn, until there is a reason to end.
+    pub(super) async fn drive(self: &Arc<Self>, stop: &CancellationToken, until: Until) {
+        self.driven.store(true, Ordering::SeqCst);
+        self.tasks.reopen();
+        loop {
+            *lock(&self.beat) = Instant::now();
+            let next = match self.turn(stop, until).await {
+                Ok(Next::Done) => break,
+                Ok(Next::Sleep(next)) => next,
+                Err(error) => {
+                    tracing::error!(%error, "the store failed; polling waits");
+                    None
+                }
+            };
+            self.stirred.send_replace(());
+            let fetcher = Arc::clone(&self.settings.load().fetcher);
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.wake.notified() => {}
+                () = fetcher.hosts().freed() => {}
+                () = async {
+                    match next {
+                        Some(at) => self.clock.sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
+                () = tokio::time::sleep(BEAT) => {}
+            }
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.give_back().await;
+        self.driven.store(false, Ordering::SeqCst);
+        self.stirred.send_replace(());
+    }
+
+    /// Leases that will not be used: the sources stay due.
+    async fn give_back(&self) {
+        let leases: Vec<store::Lease> = {
+            let mut desk = self.desk();
+            desk.listening.clear();
+            desk.asked.clear();
+            let waiting = desk.queue.drain();
+            desk.states.clear();
+            desk.ready
+                .drain(..)
+                .map(|due| due.lease)
+                .chain(waiting.iter().map(Waiting::lease))
+                .collect()
+        };
+        for lease in leases {
+            // It is lost with this process anyway.
+            let _ = self.store.release(lease).await;
+        }
+    }
+
+    /// Starts what can be started, and says when to look again.
+    async fn turn(
+        self: &Arc<Self>,
+        stop: &CancellationToken,
+        until: Until,
+    ) -> Result<Next, store::Error> {
+        let now = self.clock.now();
+        let fetcher = Arc::clone(&self.settings.load().fetcher);
+        {
+            let mut desk = self.desk();
+            for host in fetcher.hosts().take_freed() {
+                desk.queue.turn_at(&host, now);
+            }
+        }
+        self.take_asked(stop).await?;
+        self.take_waiting(now, stop).await?;
+        let horizon = match until {
+            Until::Stopped => Some(now),
+            Until::Round(cutoff) => Some(cutoff),
+            Until::Answered => None,
+        };
+        let mut more = false;
+        if let Some(horizon) = horizon {
+            more = self.take_due(horizon, stop).await?;
+        }
+        let (free, waiting, done) = {
+            let desk = self.desk();
+            let done = desk.flying.is_empty()
+                && desk.ready.is_empty()
+                && desk.asked.is_empty()
+                && desk.queue.len() == 0;
+            (self.room(&desk) > 0, desk.queue.next(), done)
+        };
+        if until != Until::Stopped && done && !more {
+            return Ok(Next::Done);
+        }
+        if !free {
+            // The end of a visit wakes the loop.
+            return Ok(Next::Sleep(None));
+        }
+        let due = match until {
+            Until::Stopped => self.store.next_due().await?,
+            Until::Round(_) | Until::Answered => None,
+        };
+        Ok(Next::Sleep(waiting.into_iter().chain(due).min()))
+    }
+
+    /// Visits that may start.
+    fn room(&self, desk: &Desk) -> usize {
+        if desk.holding {
+            return 0;
+        }
+        let most = self.settings.load().fetcher.options().in_flight.max(1);
+        most.saturating_sub(desk.flying.len())
+    }
+
+    /// What somebody asked for goes first.
+    async fn take_asked(self: &Arc<Self>, stop: &CancellationToken) -> Result<(), store::Error> {
+        loop {
+            let Some((id, force)) = ({
+                let mut desk = self.desk();
+                if self.room(&desk) > 0 {
+                    desk.asked.pop_front()
+                } else {
+                    None
+                }
+            }) else {
+                return Ok(());
+            };
+            match self.store.lease(&id).await? {
+                Some(due) => {
+                    let until = due.state.retry_until.filter(|_| !force);
+                    if let Some(until) = until.filter(|until| *until > self.clock.now()) {
+                        self.store.release(due.lease).await?;
+                        let why = due.state.why;
+                        self.answer(&id, &Polled::Waits { until, why });
+                    } else {
+                        self.place(due, force, stop).await?;
+                    }
+                }
+                None if self.is_ours(&id) => {}
+                None => self.answer(&id, &Polled::Unknown),
+            }
+        }
+    }
+
+    /// It is on lease to us and will be visited; who listens will hear.
+    fn is_ours(&self, id: &SourceId) -> bool {
+        let desk = self.desk();
+        desk.flying.contains(id)
+            || desk.ready.iter().any(|due| due.source == *id)
+            || desk.along.values().flatten().any(|due| due.source == *id)
+            || desk.queue.holds(id)
+    }
+
+    /// Those whose host has a place again.
+    async fn take_waiting(
+        self: &Arc<Self>,
+        now: Timestamp,
+        stop: &CancellationToken,
+    ) -> Result<(), store::Error> {
+        loop {
+            let (host, waiting, remembered) = {
+                let mut desk = self.desk();
+                if self.room(&desk) == 0 {
+                    return Ok(());
+                }
+                let (host, waiting) = match desk.queue.pop(now) {
+                    Some((host, waiting)) => (Some(host), waiting),
+                    None => match desk.queue.wake(now) {
+                        Some(waiting) => (None, waiting),
+                        None => return Ok(()),
+                    },
+                };
+                let remembered = desk.states.remove(&waiting.source);
+                (host, waiting, remembered)
+            };
+            let state = match remembered {
+                Some(state) => state,
+                None => self.store.state(&waiting.source).await?.unwrap_or_default(),
+            };
+            let due = Due {
+                source: waiting.source.clone(),
+                state,
+                lease: waiting.lease(),
+            };
+            self.seat(due, host, waiting.insist, stop).await?;
+        }
+    }
+
+    /// Those whose time has come. Says whether there may be more of them.
+    async fn take_due(
+        self: &Arc<Self>,
+        horizon: Timestamp,
+        stop: &CancellationToken,
+    ) -> Result<bool, store::Error> {
+        loop {
+            let next = {
+                let mut desk = self.desk();
+                if self.room(&desk) == 0 {
+                    return Ok(true);
+                }
+                desk.ready.pop_front()
+            };
+            if let Some(due) = next {
+                self.place(due, false, stop).await?;
+                continue;
+            }
+            let taken = self.store.due(horizon, TAKE).await?;
+            if taken.is_empty() {
+                return Ok(false);
+            }
+            self.desk().ready.extend(taken);
+        }
+    }
+
+    /// A source with its state: to its host, or behind those who wait for it already.
+    async fn place(
+        self: &Arc<Self>,
+        due: Due,
+        insist: bool,
+        stop: &CancellationToken,
+    ) -> Result<(), store::Error> {
+        self.seat(due, None, insist, stop).await
+    }
+
+    /// Asks the host for a place. `turn` is the host in whose line the source stood at the head.
+    async fn seat(
+        self: &Arc<Self>,
+        mut due: Due,
+        turn: Option<HostKey>,
+        insist: bool,
+        stop: &CancellationToken,
+    ) -> Result<(), store::Error> {
+        let sources = self.sources.load_full();
+        let Some(source) = sources.get(&due.source) else {
+            self.answer(&due.source, &Polled::Unknown);
+            self.pass_on(turn);
+            return self.store.release(due.lease).await;
+        };
+        let now = self.clock.now();
+        due.state = schedule::prepare(due.state, source, now);
+        if let Some(ahead) = self.ahead_of(&due, source) {
+            let mut desk = self.desk();
+            if desk.flying.contains(&ahead) {
+                desk.along.entry(ahead).or_default().push(due);
+                drop(desk);
+                self.pass_on(turn);
+                return Ok(());
+            }
+        }
+        let fetcher = Arc::clone(&self.settings.load().fetcher);
+        let Some(host) = fetcher.first_host(source, &due.state) else {
+            self.pass_on(turn);
+            self.fly(due, source, None, stop);
+            return Ok(());
+        };
+        let waiting = Waiting {
+            source: due.source.clone(),
+            lease: due.lease.0,
+            insist,
+        };
+        let welcome = {
+            let mut desk = self.desk();
+            if turn.as_ref() != Some(&host) && desk.queue.has(&host) && !insist {
+                desk.queue.push(&host, waiting);
+                desk.remember(due);
+                drop(desk);
+                self.pass_on(turn);
+                return Ok(());
+            }
+            let welcome = if insist {
+                fetcher.hosts().insist(&host, now)
+            } else {
+                fetcher.hosts().enter(&host, now)
+            };
+            match &welcome {
+                Welcome::At(_) | Welcome::Full => {
+                    desk.queue.push_front(&host, waiting);
+                    if let Welcome::At(at) = welcome {
+                        desk.queue.turn_at(&host, at);
+                    }
+                }
+                // The next in line may try at once.
+                Welcome::Go(_) | Welcome::Paused(_) => desk.queue.turn_at(&host, now),
+            }
+            welcome
+        };
+        if turn.as_ref() != Some(&host) {
+            self.pass_on(turn);
+        }
+        match welcome {
+            Welcome::Go(permit) => self.fly(due, source, Some(permit), stop),
+            Welcome::Paused(until) => self.put_off(due, source, host, until),
+            Welcome::At(_) | Welcome::Full => self.desk().remember(due),
+        }
+        Ok(())
+    }
+
+    /// One that is under way to the same address with the same request.
+    fn ahead_of(&self, due: &Due, source: &Source) -> Option<SourceId> {
+        let others = lock(&self.company).others(&due.state.url_current, &due.source);
+        let sources = self.sources.load();
+        others.into_iter().find(|other| {
+            self.desk().flying.contains(other)
+                && sources
+                    .get(other)
+                    .is_some_and(|other| ask_alike(source, other))
+        })
+    }
+
+    /// A turn that was not used goes to the next in that line.
+    fn pass_on(&self, turn: Option<HostKey>) {
+        if let Some(host) = turn {
+            let now = self.clock.now();
+            self.desk().queue.turn_at(&host, now);
+        }
+    }
+
+    fn fly(
+        self: &Arc<Self>,
+        due: Due,
+        source: &Arc<Source>,
+        permit: Option<Permit>,
+        stop: &CancellationToken,
+    ) {
+        let landing = self.take_off(&due.source);
+        let (floor, source, stop) = (Arc::clone(self), Arc::clone(source), stop.clone());
+        self.tasks.spawn(async move {
+            let polled = floor.visit(due, &source, permit, &stop).await;
+            landing.report(&polled);
+        });
+    }
+
+    fn put_off(self: &Arc<Self>, due: Due, source: &Arc<Source>, host: HostKey, until: Timestamp) {
+        let landing = self.take_off(&due.source);
+        let (floor, source) = (Arc::clone(self), Arc::clone(source));
+        self.tasks.spawn(async move {
+            let polled = floor.defer(due, &source, &host, until).await;
+            landing.report(&polled);
+        });
+    }
+
+    pub(super) fn take_off(self: &Arc<Self>, id: &SourceId) -> Landing {
+        self.desk().flying.insert(id.clone());
+        Landing {
+            floor: Arc::clone(self),
+            source: id.clone(),
+        }
+    }
+
+    fn answer(&self, id: &SourceId, polled: &Polled) {
+        let listening = self.desk().listening.remove(id).unwrap_or_default();
+        for tell in listening {
+            // Who asked may have gone.
+            let _ = tell.send(polled.clone());
+        }
+    }
+
+    pub(super) async fn is_idle(&self) -> bool {
+        if !self.adopted.initialized() {
+            return false;
+        }
+        let now = self.clock.now();
+        {
+            let desk = self.desk();
+            let busy = !desk.flying.is_empty()
+                || !desk.ready.is_empty()
+                || !desk.asked.is_empty()
+                || desk.holding
+                || !desk.queue.is_asleep(now);
+            if busy {
+                return false;
+            }
+        }
+        match self.store.next_due().await {
+            Ok(next) => next.is_none_or(|at| at > now),
+            // Nothing more will happen.
+            Err(_) => true,
+        }
+    }
+}
+
+/// The end of a visit, whatever happens to its task.
+pub(super) struct Landing {
+    floor: Arc<Floor>,
+    source: SourceId,
+}
+
+impl Landing {
+    pub(super) fn report(self, polled: &Polled) {
+        self.floor.answer(&self.source, polled);
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        {
+            let mut desk = self.floor.desk();
+            desk.flying.remove(&self.source);
+            // Whom its answer did not serve goes by itself.
+            let along = desk.along.remove(&self.source);
+            desk.ready.extend(along.into_iter().flatten());
+        }
+        self.floor.wake.notify_one();
+        self.floor.stirred.send_replace(());
+    }
+}
