@@ -11,6 +11,7 @@
 )]
 
 mod add_feed;
+mod all_at_once;
 mod commands;
 mod control;
 mod dedup;
@@ -31,4 +32,5 @@ mod service;
 mod store_contract;
 mod tidy;
 mod town;
+mod visits;
 mod web;
