@@ -395,10 +395,10 @@ fn document(feed: usize, version: usize, entries: usize) -> String {
         let mut words = Words((feed * 100_003 + number * 7 + 1) as u64);
         let title = words.some(40);
         let html = words.html();
-        write!(
+        writeln!(
             body,
             "<item><title>{title}</title><link>http://site{feed}.example/{number}</link><guid isPermaLink=\"false\">{feed}-{number}</guid>\
-             <pubDate>Sun, {:02} Feb 2026 {:02}:{:02}:00 GMT</pubDate><description><![CDATA[{html}]]></description></item>\n",
+             <pubDate>Sun, {:02} Feb 2026 {:02}:{:02}:00 GMT</pubDate><description><![CDATA[{html}]]></description></item>",
             number / 1440 % 27 + 1,
             number / 60 % 24,
             number % 60
@@ -443,9 +443,9 @@ impl Words {
         let mut html = String::new();
         while html.len() < TEXT {
             let (words, link) = (self.some(260), self.some(20));
-            write!(
+            writeln!(
                 html,
-                "<p>{words} <a href=\"/about?x=1&amp;y=2\">{link}</a> &#8211; <em>{link}</em>.</p>\n"
+                "<p>{words} <a href=\"/about?x=1&amp;y=2\">{link}</a> &#8211; <em>{link}</em>.</p>"
             )
             .unwrap();
         }

@@ -175,6 +175,8 @@ struct Desk {
     states: HashMap<SourceId, SourceState>,
     /// Under way.
     flying: HashSet<SourceId>,
+    /// On lease, due while another one that is polled at the same address is under way: its answer may serve them.
+    along: HashMap<SourceId, Vec<Due>>,
     /// Asked for by somebody.
     asked: VecDeque<(SourceId, bool)>,
     /// Who wants to hear what came of it.

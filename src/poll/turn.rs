@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::company::ask_alike;
 use super::queue::Waiting;
 use super::{Desk, Floor, Polled, lock, schedule};
 use crate::fetch::{HostKey, Permit, Welcome};
@@ -184,6 +185,7 @@ impl Floor {
         let desk = self.desk();
         desk.flying.contains(id)
             || desk.ready.iter().any(|due| due.source == *id)
+            || desk.along.values().flatten().any(|due| due.source == *id)
             || desk.queue.holds(id)
     }
 
@@ -274,6 +276,15 @@ impl Floor {
         };
         let now = self.clock.now();
         due.state = schedule::prepare(due.state, source, now);
+        if let Some(ahead) = self.ahead_of(&due, source) {
+            let mut desk = self.desk();
+            if desk.flying.contains(&ahead) {
+                desk.along.entry(ahead).or_default().push(due);
+                drop(desk);
+                self.pass_on(turn);
+                return Ok(());
+            }
+        }
         let fetcher = Arc::clone(&self.settings.load().fetcher);
         let Some(host) = fetcher.first_host(source, &due.state) else {
             self.pass_on(turn);
@@ -320,6 +331,18 @@ impl Floor {
             Welcome::At(_) | Welcome::Full => self.desk().remember(due),
         }
         Ok(())
+    }
+
+    /// One that is under way to the same address with the same request.
+    fn ahead_of(&self, due: &Due, source: &Source) -> Option<SourceId> {
+        let others = lock(&self.company).others(&due.state.url_current, &due.source);
+        let sources = self.sources.load();
+        others.into_iter().find(|other| {
+            self.desk().flying.contains(other)
+                && sources
+                    .get(other)
+                    .is_some_and(|other| ask_alike(source, other))
+        })
     }
 
     /// A turn that was not used goes to the next in that line.
@@ -408,7 +431,13 @@ impl Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.floor.desk().flying.remove(&self.source);
+        {
+            let mut desk = self.floor.desk();
+            desk.flying.remove(&self.source);
+            // Whom its answer did not serve goes by itself.
+            let along = desk.along.remove(&self.source);
+            desk.ready.extend(along.into_iter().flatten());
+        }
         self.floor.wake.notify_one();
         self.floor.stirred.send_replace(());
     }

@@ -109,38 +109,61 @@ impl Floor {
         self.settle(due, source, fetched, &journey).await
     }
 
-    /// Those that this answer serves, too, on lease. Who is under way, or holds something else, comes by itself.
+    /// Those that this answer serves, too, on lease. Who holds something else, or is under way, goes by itself.
     async fn company_of(
         &self,
         due: &Due,
         source: &Source,
         fetched: &Fetched,
     ) -> Vec<(Due, Arc<Source>)> {
+        let serves = |other: &Due, its: &Source| {
+            ask_alike(source, its)
+                && other.state.health != Health::Gone
+                && match fetched {
+                    Fetched::Deferred { .. } => false,
+                    Fetched::NotModified(_) => know_alike(&other.state, &due.state),
+                    _ => other.state.url_current == due.state.url_current,
+                }
+        };
         let others = lock(&self.company).others(&due.state.url_current, &due.source);
         let mut served = Vec::new();
         for id in others {
             let Some(its) = self.sources.load().get(&id).cloned() else {
                 continue;
             };
-            if !ask_alike(source, &its) || matches!(fetched, Fetched::Deferred { .. }) {
-                continue;
-            }
-            let Ok(Some(mut other)) = self.store.lease(&id).await else {
+            // Either it waits for this very answer, or it is not due yet.
+            let waiting = self.takes_along(&due.source, &id);
+            let waited = waiting.is_some();
+            let other = match waiting {
+                Some(other) => Some(other),
+                None => self.store.lease(&id).await.ok().flatten(),
+            };
+            let Some(mut other) = other else {
                 continue;
             };
             other.state = schedule::prepare(other.state, &its, self.clock.now());
-            let same = match fetched {
-                Fetched::NotModified(_) => know_alike(&other.state, &due.state),
-                _ => other.state.url_current == due.state.url_current,
-            };
-            if same && other.state.health != Health::Gone {
+            if serves(&other, &its) {
                 served.push((other, its));
+            } else if waited {
+                let mut desk = self.desk();
+                desk.along
+                    .entry(due.source.clone())
+                    .or_default()
+                    .push(other);
             } else {
                 // It stays due, and whatever is wrong with the store shows soon enough.
                 let _ = self.store.release(other.lease).await;
             }
         }
         served
+    }
+
+    /// One that waits for the answer of another.
+    fn takes_along(&self, ahead: &SourceId, id: &SourceId) -> Option<Due> {
+        let mut desk = self.desk();
+        let along = desk.along.get_mut(ahead)?;
+        let at = along.iter().position(|due| due.source == *id)?;
+        Some(along.swap_remove(at))
     }
 
     /// Reads, plans and commits for one source.
@@ -379,12 +402,8 @@ impl Floor {
             return false;
         };
         let silent = matches!(found, Found::Failed(failure) if failure.silent);
-        let span = journey
-            .settings
-            .options
-            .every
-            .min
-            .max(Duration::from_secs(1));
+        // Long enough that each source had its turn.
+        let span = (journey.settings.options.every.min * 2).max(Duration::from_secs(1));
         // A source that was never well, or has been failing for longer, says nothing of the line.
         let tells = state.last_ok.is_some() && state.fails <= 1;
         let mut guard = lock(&self.line);
