@@ -68,11 +68,7 @@ pub(super) fn import(global: &Global, args: &ImportArgs, out: &mut Out) -> Resul
     let new = plan(args, &before, &opml, &mut imported);
     let mut after = append(locked.text(), &new);
     after.push_str(&new_categories(args, &before, &opml));
-    if after == locked.text() || args.dry_run {
-        if args.dry_run && !out.is_json() {
-            let added = after.get(locked.text().len()..).unwrap_or_default();
-            out.text(added.trim_start())?;
-        }
+    if after == locked.text() {
         report(&imported, args, out)?;
         return Ok(Exit::Done);
     }
@@ -85,6 +81,13 @@ pub(super) fn import(global: &Global, args: &ImportArgs, out: &mut Out) -> Resul
         text: after,
     }];
     edit::try_out(&path, &changed)?;
+    if args.dry_run {
+        if !out.is_json() {
+            out.text(added.trim_start())?;
+        }
+        report(&imported, args, out)?;
+        return Ok(Exit::Done);
+    }
     let mut held = [locked];
     edit::write_or_show(&mut held, &changed, added.trim_start(), out)?;
     report(&imported, args, out)?;
