@@ -162,7 +162,7 @@ enum Command {
     Parse(parse::Args),
     /// Take over the feeds of another reader
     #[command(
-        after_help = "Examples:\n  aggd import-opml subscriptions.opml\n  curl -s https://example.org/opml | aggd import-opml - --category friends"
+        after_help = "Examples:\n  aggd import-opml subscriptions.opml\n  curl -s https://example.org/opml | aggd import-opml - --category friends\n  aggd import-opml --trusted from-my-other-machine.opml"
     )]
     ImportOpml(opml::ImportArgs),
     /// Write the feeds as OPML, for other readers and for another aggd

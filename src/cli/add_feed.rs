@@ -10,7 +10,7 @@ use super::access::runtime;
 use super::check::counted;
 use super::edit;
 use super::feeds::Times;
-use super::out::Out;
+use super::out::{Out, one_line};
 use super::{Exit, Failure, Global};
 use crate::config::edit::{Locked, NewFeed, append, feed_lines, list, text};
 use crate::config::{self, Config, File, Secrets};
@@ -168,7 +168,8 @@ fn pick(args: &Args, found: &mut Vec<Found>, asked: &str, out: &mut Out) -> Resu
     let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if args.first || !person {
         for other in &found[1..] {
-            out.note(&format!("also there: {} ({})", other.url, other.title))?;
+            let title = one_line(&other.title);
+            out.note(&format!("also there: {} ({title})", other.url))?;
         }
         return Ok(found.remove(0));
     }
@@ -179,7 +180,7 @@ fn pick(args: &Args, found: &mut Vec<Found>, asked: &str, out: &mut Out) -> Resu
             "  {}  {} ({}, {})",
             number + 1,
             one.url,
-            one.title,
+            one_line(&one.title),
             one.format
         );
     }
@@ -202,9 +203,9 @@ fn pick(args: &Args, found: &mut Vec<Found>, asked: &str, out: &mut Out) -> Resu
 fn show(found: &Found, out: &mut Out) -> Result<(), Failure> {
     let when = Times::of(out);
     let title = if found.title.is_empty() {
-        "(without a title)"
+        "(without a title)".to_owned()
     } else {
-        &found.title
+        one_line(&found.title)
     };
     out.note(&format!(
         "{title}\n  {} ({}, {})",
@@ -215,10 +216,7 @@ fn show(found: &Found, out: &mut Out) -> Result<(), Failure> {
     for article in &found.newest {
         let date = when.show(article.published.as_deref());
         let gap = if date.is_empty() { "" } else { "  " };
-        out.note(&format!(
-            "  - {date}{gap}{}",
-            super::out::one_line(&article.title)
-        ))?;
+        out.note(&format!("  - {date}{gap}{}", one_line(&article.title)))?;
     }
     Ok(())
 }

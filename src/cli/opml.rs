@@ -10,11 +10,12 @@ use super::access;
 use super::add_feed::Ids;
 use super::check::counted;
 use super::edit;
-use super::out::Out;
+use super::out::{Out, one_line};
 use super::{Exit, Failure, Global};
 use crate::clock::{Clock, SystemClock};
 use crate::config::edit::{
-    Locked, NewFeed, append, categories_of, category_lines, feeds_of, inline_pairs, list, text,
+    Locked, NewFeed, append, categories_of, category_lines, feed_lines, feeds_of, inline_pairs,
+    list, text,
 };
 use crate::config::{self, Config, File, Secrets};
 use crate::ops::discover;
@@ -28,6 +29,9 @@ pub(super) struct ImportArgs {
     /// Put all its feeds on this shelf, whatever folders they stand in
     #[arg(long)]
     category: Option<String>,
+    /// Take over settings that run commands, read files or send secrets of this machine: for a file of your own
+    #[arg(long)]
+    trusted: bool,
     /// Only show what would be written
     #[arg(long)]
     dry_run: bool,
@@ -68,11 +72,7 @@ pub(super) fn import(global: &Global, args: &ImportArgs, out: &mut Out) -> Resul
     let new = plan(args, &before, &opml, &mut imported);
     let mut after = append(locked.text(), &new);
     after.push_str(&new_categories(args, &before, &opml));
-    if after == locked.text() || args.dry_run {
-        if args.dry_run && !out.is_json() {
-            let added = after.get(locked.text().len()..).unwrap_or_default();
-            out.text(added.trim_start())?;
-        }
+    if after == locked.text() {
         report(&imported, args, out)?;
         return Ok(Exit::Done);
     }
@@ -85,6 +85,13 @@ pub(super) fn import(global: &Global, args: &ImportArgs, out: &mut Out) -> Resul
         text: after,
     }];
     edit::try_out(&path, &changed)?;
+    if args.dry_run {
+        if !out.is_json() {
+            out.text(added.trim_start())?;
+        }
+        report(&imported, args, out)?;
+        return Ok(Exit::Done);
+    }
     let mut held = [locked];
     edit::write_or_show(&mut held, &changed, added.trim_start(), out)?;
     report(&imported, args, out)?;
@@ -94,7 +101,7 @@ pub(super) fn import(global: &Global, args: &ImportArgs, out: &mut Out) -> Resul
 
 fn report(imported: &Imported, args: &ImportArgs, out: &mut Out) -> Result<(), Failure> {
     for why in &imported.skipped {
-        eprintln!("aggd: left out: {why}");
+        eprintln!("aggd: left out: {}", one_line(why));
     }
     if out.is_json() {
         return out.json(imported);
@@ -130,7 +137,7 @@ fn plan(args: &ImportArgs, before: &Config, opml: &Opml, imported: &mut Imported
     let mut new = Vec::new();
     for outline in &opml.feeds {
         let (url, feed) = match &outline.settings {
-            Some(settings) => match ours(settings, outline) {
+            Some(settings) => match ours(args, settings, outline) {
                 Ok(feed) => feed,
                 Err(why) => {
                     imported.skipped.push(why);
@@ -166,17 +173,57 @@ fn plan(args: &ImportArgs, before: &Config, opml: &Opml, imported: &mut Imported
 }
 
 /// A feed that aggd exported: all its settings as they were.
-fn ours(settings: &str, outline: &Outline) -> Result<(String, NewFeed), String> {
+fn ours(args: &ImportArgs, settings: &str, outline: &Outline) -> Result<(String, NewFeed), String> {
     let mut feed = inline_pairs(settings)
         .ok_or_else(|| format!("{}: its settings cannot be read", outline.url))?;
     if !feed.iter().any(|(key, _)| key == "url" || key == "command") {
         feed.insert(0, ("url".into(), text(&outline.url)));
     }
+    let shown = outline.title.as_deref().unwrap_or(&outline.url);
+    if let Some(what) = reach(&feed).filter(|_| !args.trusted) {
+        return Err(format!(
+            "{shown}: {what}; add --trusted if the file is your own"
+        ));
+    }
+    sound(&feed_lines(&feed)).map_err(|why| format!("{shown}: {why}"))?;
     let url = feed.iter().find(|(key, _)| key == "url");
     let url = url
         .and_then(|(_, url)| url.as_str())
         .unwrap_or(&outline.url);
     Ok((url.to_owned(), feed))
+}
+
+/// What a feed would do on this machine beyond visiting its address. A list of feeds may come from anybody.
+fn reach(feed: &NewFeed) -> Option<&'static str> {
+    feed.iter().find_map(|(key, value)| match key.as_ref() {
+        "command" => Some("it runs a command"),
+        "kind" if value.as_str() == Some("exec") => Some("it runs a command"),
+        "kind" if value.as_str() == Some("file") => Some("it reads a file of this machine"),
+        "headers" => {
+            let headers = value.as_inline_table();
+            let is_plain = headers.is_some_and(|all| all.iter().all(|(_, one)| one.is_str()));
+            (!is_plain).then_some("it sends a secret of this machine")
+        }
+        "proxy" | "ca_file" | "accept_invalid_certs" => {
+            Some("it changes who is trusted on the way")
+        }
+        _ => None,
+    })
+}
+
+/// Whether these lines alone are a configuration: what is wrong in a file of somebody else costs only itself.
+fn sound(lines: &str) -> Result<(), String> {
+    let file = File {
+        path: PathBuf::from("feeds.toml"),
+        text: lines.to_owned(),
+    };
+    match config::load_text(file, Secrets::Optional) {
+        Ok(_) => Ok(()),
+        Err(errors) => Err(errors
+            .problems()
+            .first()
+            .map_or_else(|| errors.to_string(), |problem| problem.text.clone())),
+    }
 }
 
 /// A feed of another reader: the outermost folder is its category, what lies between are tags.
@@ -227,8 +274,9 @@ fn new_categories(args: &ImportArgs, before: &Config, opml: &Opml) -> String {
         .iter()
         .filter_map(|folder| {
             let pairs = inline_pairs(folder.settings.as_deref()?)?;
-            seen.insert(config::category_key(&folder.name))
-                .then(|| category_lines(&folder.name, &pairs))
+            let lines = category_lines(&folder.name, &pairs);
+            let is_new = seen.insert(config::category_key(&folder.name));
+            (is_new && sound(&lines).is_ok()).then_some(lines)
         })
         .collect()
 }

