@@ -239,7 +239,9 @@ fn entry(sheet: &Sheet, item: &Item, updated: FixedDateTime) -> Entry {
         published: Some(date(item.published)),
         rights: item.rights.clone().map(Text::plain),
         source: Some(source(item)),
-        summary: summary(item).map(Text::plain),
+        summary: Some(item.said())
+            .filter(|text| !text.is_empty())
+            .map(Text::plain),
         content: item.html.clone().map(|html| Content {
             value: Some(html),
             content_type: Some("html".to_owned()),
@@ -247,15 +249,6 @@ fn entry(sheet: &Sheet, item: &Item, updated: FixedDateTime) -> Entry {
         }),
         extensions: extensions(item),
         ..Entry::default()
-    }
-}
-
-/// An entry without any text still has its title to show.
-fn summary(item: &Item) -> Option<String> {
-    match (item.summary.is_empty(), item.html.is_none()) {
-        (false, _) => Some(item.summary.clone()),
-        (true, true) => Some(item.title.clone()),
-        (true, false) => None,
     }
 }
 

@@ -201,6 +201,14 @@ impl Item {
         self.pictures.first().map(|picture| picture.url.as_str())
     }
 
+    /// The summary; for an article without any text its title, so that every format has something to show.
+    pub(super) fn said(&self) -> &str {
+        match (self.summary.is_empty(), &self.html) {
+            (true, None) => &self.title,
+            _ => &self.summary,
+        }
+    }
+
     /// Leaves out the full text: for an article that alone would not fit.
     pub(super) fn shorten(&mut self) {
         self.html = None;

@@ -84,7 +84,7 @@ fn item(sheet: &Sheet, item: &Item) -> Value {
     let text = item
         .text
         .clone()
-        .or_else(|| item.html.is_none().then(|| item.summary.clone()));
+        .or_else(|| item.html.is_none().then(|| item.said().to_owned()));
     put(&mut out, "content_text", text);
     put(
         &mut out,

@@ -196,7 +196,7 @@ fn item(sheet: &Sheet, item: &Item) -> rss::Item {
     rss::Item {
         title: Some(item.title.clone()),
         link: item.url.clone(),
-        description: Some(plain::escape(&item.summary)),
+        description: Some(plain::escape(item.said())),
         author: mail,
         categories: item
             .labels

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aggd::metrics::Metrics;
 use aggd::model::article::ArticleId;
 use aggd::model::document::Document as Bytes;
-use aggd::model::entry::Feed;
+use aggd::model::entry::{Content, Entry, Feed};
 use aggd::model::source::{Secret, SourceId};
 use aggd::model::time::Timestamp;
 use aggd::parse;
@@ -149,6 +149,13 @@ fn read(text: String) -> Feed {
     parsed.feed
 }
 
+/// The text, whatever its kind: only JSON Feed tells plain from HTML.
+fn shown(entry: &Entry) -> Option<&str> {
+    entry.content.as_ref().map(|content| match content {
+        Content::Html(text) | Content::Plain(text) => text.as_str(),
+    })
+}
+
 fn link<'a>(feed: &'a Feed, rel: &str) -> Option<&'a str> {
     feed.links
         .iter()
@@ -242,8 +249,8 @@ async fn one_article_is_the_same_in_three_formats() {
             assert_eq!(a.title_text(), b.title_text(), "{ending} {}", a.id);
             assert_eq!(a.url, b.url, "{ending} {}", a.id);
             assert_eq!(a.published, b.published, "{ending} {}", a.id);
-            assert_eq!(a.content, b.content, "{ending} {}", a.id);
-            let labels = |entry: &aggd::model::entry::Entry| -> BTreeSet<String> {
+            assert_eq!(shown(a), shown(b), "{ending} {}", a.id);
+            let labels = |entry: &Entry| -> BTreeSet<String> {
                 entry
                     .terms
                     .iter()

@@ -66,6 +66,8 @@ pub(in crate::parse) struct EntryDraft<'a> {
     pub(in crate::parse) in_reply_to: Vec<InReplyTo>,
     pub(in crate::parse) source: Option<Box<Feed>>,
     pub(in crate::parse) episode: Episode,
+    /// Playing time of the first file of Media RSS: it may be another one than the episode, which may say its own later.
+    pub(in crate::parse) media_duration: Option<u64>,
     pub(in crate::parse) media: Media,
     pub(in crate::parse) geo: Slot<Geo>,
     /// W3C geo: latitude, longitude, altitude come one by one.
@@ -143,6 +145,7 @@ impl EntryDraft<'_> {
             ..Entry::default()
         };
         self.episode.persons = std::mem::take(&mut common.persons);
+        self.episode.duration = self.episode.duration.or(self.media_duration);
         entry.episode = filled(self.episode).map(Box::new);
         entry.media = filled(self.media).map(Box::new);
         let guid = common.id.take();

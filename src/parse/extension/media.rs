@@ -128,9 +128,7 @@ fn content<'a>(r: &mut Reader<'a>, draft: &mut EntryDraft<'a>, level: Level) {
             duration: content.duration,
         });
     }
-    if draft.episode.duration.is_none() {
-        draft.episode.duration = content.duration;
-    }
+    draft.media_duration = draft.media_duration.or(content.duration);
     if content != MediaContent::default() && draft.media.contents.len() < MOST {
         draft.media.contents.push(content);
     }
