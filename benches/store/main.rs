@@ -130,6 +130,7 @@ fn report(dir: &Path, n: u64, beside: bool) {
     line("open, an article", open["each"], "us", Some(10.0));
     line("  of it CPU", open["cpu"], "us", None);
     line("newest 50 at rest, p99", open["p99"], "ms", Some(2.0));
+    line("  CPU of one", open["look"], "ms", None);
     line(
         "memory after opening",
         mb(open["rss"]),
@@ -382,9 +383,12 @@ async fn open(dir: &Path, n: u64) -> Figures {
     let articles = store.stats().await.unwrap().articles;
     assert!(articles >= n, "{articles} of {n} are there");
     let never = Arc::new(AtomicBool::new(false));
+    let cpu_begin = cpu();
     let times = look(Arc::clone(&store), never, LOOKS / 4).await;
+    let look_cpu = (cpu() - cpu_begin) * 1e3 / times.len() as f64;
     store.close().await.unwrap();
     figures([
+        ("look", look_cpu),
         ("each", took * 1e6 / articles as f64),
         ("cpu", used * 1e6 / articles as f64),
         ("rss", memory),
