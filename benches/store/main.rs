@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 
 use aggd::model::label::{Scope, Selection};
 use aggd::model::source::SourceState;
+use tokio_util::task::TaskTracker;
+
 use aggd::store::{self, Batch, Change, Keep, Options, Page, Store};
 
 use sample::{SOURCES, Samples, seen, source, tag_key};
@@ -126,7 +128,9 @@ fn report(dir: &Path, n: u64, beside: bool) {
     }
     let open = phase("open");
     line("open, an article", open["each"], "us", Some(10.0));
+    line("  of it CPU", open["cpu"], "us", None);
     line("newest 50 at rest, p99", open["p99"], "ms", Some(2.0));
+    line("  CPU of one", open["look"], "ms", None);
     line(
         "memory after opening",
         mb(open["rss"]),
@@ -135,6 +139,7 @@ fn report(dir: &Path, n: u64, beside: bool) {
     );
     let rebuild = phase("rebuild");
     line("rebuild, an article", rebuild["each"], "us", Some(200.0));
+    line("  of it CPU", rebuild["cpu"], "us", None);
     let churn = phase("churn");
     line("dropped", churn["dropped"], "", None);
     line("CPU of dropping one", churn["each"], "us", None);
@@ -288,7 +293,7 @@ async fn load(dir: &Path, n: u64) -> Figures {
     let stats = store.stats().await.unwrap();
 
     let stop = Arc::new(AtomicBool::new(false));
-    let looking = tokio::task::spawn(look(Arc::clone(&store), Arc::clone(&stop), LOOKS));
+    let looking = TaskTracker::new().spawn(look(Arc::clone(&store), Arc::clone(&stop), LOOKS));
     let mut first = n.next_multiple_of(AT_ONCE);
     let end = first + (n / 20).clamp(4000, 20_000);
     while !looking.is_finished() && first < end {
@@ -371,17 +376,21 @@ fn load_sqlite(dir: &Path, n: u64) -> Figures {
 }
 
 async fn open(dir: &Path, n: u64) -> Figures {
-    let begin = Instant::now();
+    let (cpu_begin, begin) = (cpu(), Instant::now());
     let store = opened(dir, false).await;
-    let took = begin.elapsed().as_secs_f64();
+    let (took, used) = (begin.elapsed().as_secs_f64(), cpu() - cpu_begin);
     let memory = rss();
     let articles = store.stats().await.unwrap().articles;
     assert!(articles >= n, "{articles} of {n} are there");
     let never = Arc::new(AtomicBool::new(false));
+    let cpu_begin = cpu();
     let times = look(Arc::clone(&store), never, LOOKS / 4).await;
+    let look_cpu = (cpu() - cpu_begin) * 1e3 / times.len() as f64;
     store.close().await.unwrap();
     figures([
+        ("look", look_cpu),
         ("each", took * 1e6 / articles as f64),
+        ("cpu", used * 1e6 / articles as f64),
         ("rss", memory),
         ("p99", percentile(&times, 0.99)),
     ])
@@ -397,7 +406,7 @@ async fn churn(dir: &Path, n: u64) -> Figures {
     let samples = Samples::new();
     let store = opened(dir, false).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let looking = tokio::task::spawn(look(Arc::clone(&store), Arc::clone(&stop), usize::MAX));
+    let looking = TaskTracker::new().spawn(look(Arc::clone(&store), Arc::clone(&stop), usize::MAX));
     // An article goes when it is older than an hour, so `oldest` is the first that stays.
     let drop_before = async |oldest: u64| {
         let now = seen(oldest) + Duration::from_hours(1);

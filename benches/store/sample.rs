@@ -17,7 +17,7 @@ pub(crate) const TAGS: usize = 4000;
 /// Different texts.
 const TEXTS: u64 = 3000;
 /// Time between two articles.
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 
 /// Makes article after article.
 pub(crate) struct Samples {
@@ -117,7 +117,6 @@ impl Samples {
                     labels: Vec::new(),
                     trust: 50,
                     fullness: 3000,
-                    ..Sighting::default()
                 }
             })
             .collect();

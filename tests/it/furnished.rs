@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aggd::model::article::Key;
-use aggd::model::entry::Chapter;
+use aggd::model::entry::{Chapter, Episode};
 use aggd::model::label::{Scope, Selection};
 use aggd::model::source::SourceState;
 use aggd::store::{self, Batch, Change, Options, Page, Store};
@@ -75,10 +75,14 @@ pub(crate) async fn furnish(store: &Arc<dyn Store>) {
         .unwrap();
     let mut odd = article("odd").tag("新闻").category("Tech & Co");
     // Not a number has no word in JSON.
-    odd.article.entry.chapters.push(Chapter {
+    let chapter = Chapter {
         start: f64::NAN,
         ..Chapter::default()
-    });
+    };
+    odd.article.entry.episode = Some(Box::new(Episode {
+        chapters: vec![chapter],
+        ..Episode::default()
+    }));
     let due = store.lease(&source("blog")).await.unwrap().unwrap();
     let visit = Batch {
         visit: Some((
