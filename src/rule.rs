@@ -80,6 +80,7 @@ pub struct Trouble {
 
 impl Trouble {
     /// Notes a failure; true for the first one, which is to be told.
+    #[must_use]
     pub fn note(&self, what: &str) -> bool {
         self.articles.fetch_add(1, Ordering::Relaxed);
         self.first.set(what.to_owned()).is_ok()
