@@ -28,6 +28,7 @@ mod reload;
 mod reprints;
 mod samples;
 mod serve;
+mod service;
 mod store_contract;
 mod store_near;
 mod stories;
