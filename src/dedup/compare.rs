@@ -107,13 +107,13 @@ fn is_series(a: &Shape, b: &Shape) -> bool {
 }
 
 /// How many members two ascending lists share.
-fn shared(a: &[u64], b: &[u64]) -> usize {
-    let (mut i, mut j, mut count) = (0, 0, 0);
-    while i < a.len() && j < b.len() {
-        let (x, y) = (a[i], b[j]);
-        count += usize::from(x == y);
-        i += usize::from(x <= y);
-        j += usize::from(y <= x);
+fn shared(one: &[u64], other: &[u64]) -> usize {
+    let (mut at, mut there, mut count) = (0, 0, 0);
+    while at < one.len() && there < other.len() {
+        let (mine, theirs) = (one[at], other[there]);
+        count += usize::from(mine == theirs);
+        at += usize::from(mine <= theirs);
+        there += usize::from(theirs <= mine);
     }
     count
 }

@@ -102,7 +102,7 @@ fn two_feeds(origin: &Origin) -> String {
 async fn reprints_of_a_dozen_kinds_are_one_article_and_their_likes_are_not() {
     const SITES: usize = 10;
     let origin = Origin::start().await;
-    let feeds = reprints::sites(7, 26, SITES);
+    let feeds = reprints::sites(7, 20, SITES);
     let mut lines = String::new();
     for (number, entries) in feeds.iter().enumerate() {
         let path = format!("/site{number}");
