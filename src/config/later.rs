@@ -22,7 +22,6 @@ const LATER: &[Later] = &[
     Later::OtherThan("dedup.mode", "off"),
     Later::Key("dedup.scope"),
     Later::Key("dedup.window"),
-    Later::Word("tags.auto", "publish"),
     Later::OtherThan("publish.hub", "off"),
     Later::OtherThan("server.language", "auto"),
     Later::Key("store.backup"),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Error};
 use crate::config::value;
 use crate::label;
+use crate::label;
 use crate::model::article::{Article, ArticleId, Sighting};
 use crate::model::entry::Content;
 use crate::model::label::{Cursor, Scope, Selection};
@@ -141,6 +142,8 @@ pub struct Explanation {
     pub seen: Vec<SightingView>,
     /// Each tag with who says so.
     pub tags_why: Vec<TagWhy>,
+    /// Tags that only its text suggests: readers do not get them.
+    pub suggested: Vec<String>,
     /// Ids of outputs that it belongs to.
     pub outputs: Vec<String>,
     /// Sum of the rules' scores.
@@ -362,6 +365,10 @@ pub async fn explain(context: &Context, id: &str) -> Result<Explanation, Error> 
                 name: tag.name.clone(),
                 origin: tag.origin.as_str().to_owned(),
             })
+            .collect(),
+        suggested: label::suggestions(&article)
+            .into_iter()
+            .map(|tag| tag.name)
             .collect(),
         outputs: article.head.outputs.clone(),
         score: article.head.score,

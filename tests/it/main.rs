@@ -29,6 +29,7 @@ mod rules;
 mod samples;
 mod serve;
 mod store_contract;
+mod tags;
 mod tidy;
 mod town;
 mod web;
