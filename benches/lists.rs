@@ -25,7 +25,7 @@ use aggd::publish::address::Request;
 use aggd::publish::{Answer, Options, Output, Publisher, Settings, Site};
 use aggd::store::{self, Batch, Change, Page, Store};
 
-const SOURCES: usize = 50;
+const SOURCES: u64 = 50;
 const OUTPUTS: [(&str, u64); 3] = [("most", 2), ("some", 50), ("few", 5000)];
 
 /// Numbers that look random and are the same each time.
@@ -56,7 +56,7 @@ fn tag_name(number: u64) -> String {
 }
 
 fn article(number: u64, tags: u64, dice: &mut Dice) -> Change {
-    let source = SourceId::new(&format!("source-{}", number % SOURCES as u64)).unwrap();
+    let source = SourceId::new(&format!("source-{}", number % SOURCES)).unwrap();
     let guid = format!("guid-{number}");
     let key = xxhash_rust::xxh3::xxh3_128(guid.as_bytes());
     let published = Timestamp::from_secs(1_750_000_000 + i64::try_from(number * 60).unwrap());
@@ -115,7 +115,7 @@ fn article(number: u64, tags: u64, dice: &mut Dice) -> Change {
                 ..Entry::default()
             },
             about: About {
-                title: format!("Source {}", number % SOURCES as u64),
+                title: format!("Source {}", number % SOURCES),
                 feed_url: "https://example.org/feed".to_owned(),
                 ..About::default()
             },

@@ -45,7 +45,7 @@ pub use template::{Rewrite, Template};
 pub const LOOKED_AT: usize = 64 << 10;
 
 /// One `[[rule]]` or `[[feed.rule]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// How logs and explanations call it: its name, or its place in feeds.toml.
     pub name: String,
@@ -80,6 +80,7 @@ pub struct Trouble {
 
 impl Trouble {
     /// Notes a failure; true for the first one, which is to be told.
+    #[must_use]
     pub fn note(&self, what: &str) -> bool {
         self.articles.fetch_add(1, Ordering::Relaxed);
         self.first.set(what.to_owned()).is_ok()
@@ -105,6 +106,8 @@ impl PartialEq for Trouble {
         true
     }
 }
+
+impl Eq for Trouble {}
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use crate::publish::{Extent, Order, Output, Token};
 use crate::rule::{Expression, Rewrite, Rule, Template};
 
 /// An article and what should become of it: `[[test]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
     /// Where it stands.
     pub place: Place,

@@ -19,7 +19,7 @@ use crate::rule::{Body, Expression, Facts, Rule, Trouble};
 use crate::text;
 
 /// `[[rule]]`, `[[feed.rule]]` and what `[[output]]` asks of an article.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
     /// On stories, in their order.
     pub story: Vec<Rule>,
@@ -30,7 +30,7 @@ pub struct Rules {
 }
 
 /// What an `[[output]]` asks of an article.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// Id of the output.
     pub id: String,

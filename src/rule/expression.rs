@@ -47,8 +47,7 @@ pub struct Mistake {
     pub text: String,
 }
 
-/// The functions that an expression may call, with the arguments of each beside the value that it is called on: at
-/// least, at most. `None`: called on a value; `Some`: called alone.
+/// Functions that are called on a value, with the number of their arguments: at least, at most.
 const MEMBERS: &[(&str, usize, usize)] = &[
     ("size", 0, 0),
     ("contains", 1, 1),
@@ -69,6 +68,7 @@ const MEMBERS: &[(&str, usize, usize)] = &[
     ("getSeconds", 0, 1),
     ("getMilliseconds", 0, 1),
 ];
+/// Functions that are called with one argument.
 const GLOBALS: &[&str] = &[
     "size",
     "int",

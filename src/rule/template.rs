@@ -140,6 +140,8 @@ impl PartialEq for Rewrite {
     }
 }
 
+impl Eq for Rewrite {}
+
 impl Rewrite {
     /// Reads a pattern and what is to replace it.
     ///

@@ -28,6 +28,7 @@ mod reload;
 mod rules;
 mod samples;
 mod serve;
+mod service;
 mod store_contract;
 mod tags;
 mod tidy;
