@@ -21,6 +21,7 @@ mod retag;
 mod run;
 mod shell;
 mod stories;
+mod tags;
 mod token;
 
 use std::ffi::OsString;
@@ -142,8 +143,10 @@ enum Command {
     )]
     Articles(articles::Args),
     /// List the tags with their counts
-    #[command(after_help = "Example:\n  aggd tags --limit 20")]
-    Tags(articles::LabelArgs),
+    #[command(
+        after_help = "Examples:\n  aggd tags --limit 20\n  aggd tags suggest\n  aggd tags related rust\n  aggd tags merge rustlang rust"
+    )]
+    Tags(tags::Args),
     /// List the categories with their counts
     #[command(after_help = "Example:\n  aggd categories")]
     Categories(articles::LabelArgs),
@@ -253,7 +256,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Fa
         Command::Status(args) => feeds::status(global, &args, out),
         Command::Fetch(args) => feeds::fetch(global, args, out),
         Command::Articles(args) => articles::run(global, args, out),
-        Command::Tags(args) => articles::tags(global, &args, out),
+        Command::Tags(args) => tags::run(global, args, out),
         Command::Categories(args) => articles::categories(global, &args, out),
         Command::Explain(args) => articles::explain(global, args, out),
         Command::Stories(args) => stories::run(global, args, out),

@@ -133,6 +133,12 @@ pub struct Config {
     pub origins: BTreeMap<String, Place>,
 }
 
+/// What makes two spellings of a tag or category one, as the tables of feeds.toml are keyed.
+#[must_use]
+pub fn label_key(label: &str) -> String {
+    crate::text::key(label)
+}
+
 impl Config {
     /// The sources by id, as the poller wants them.
     #[must_use]

@@ -37,6 +37,9 @@ pub use process::{asked_to_stop, run};
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often what is too old is dropped.
 const SWEEP: Duration = Duration::from_hours(1);
+/// What was learnt from the articles is noted once in so many sweeps, and at the end: it is large, and a crash costs a day
+/// of counting at most.
+const SWEEPS_A_NOTE: u32 = 24;
 /// Reload requests that may wait.
 const WAITING_RELOADS: usize = 16;
 
@@ -75,6 +78,7 @@ impl Daemon {
     pub async fn start(load: Load, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let config = load()?;
         let opened = store::open(config.store.clone(), true).await?;
+        ops::suggest::remember(&config, &*opened).await?;
         let metrics = Metrics::default();
         let poller = poller(&config, &opened, &clock, &metrics)?;
         // Before anybody is served: what is private now must not be seen.
@@ -215,6 +219,7 @@ impl Daemon {
         {
             tracing::warn!(limit = ?DRAIN, "not everything ended within the drain limit");
         }
+        self.parts.keep_learnt().await;
         self.parts.store.close().await
     }
 }
@@ -233,8 +238,17 @@ impl Parts {
         }
     }
 
+    /// Notes what was learnt from the articles.
+    async fn keep_learnt(&self) {
+        let config = self.config.load_full();
+        if let Err(error) = ops::suggest::keep(&config, &*self.store).await {
+            tracing::warn!(%error, "what was learnt from the articles could not be noted");
+        }
+    }
+
     /// Drops what is too old, now and then.
     async fn sweep(&self, stop: CancellationToken) {
+        let mut sweeps: u32 = 0;
         loop {
             let next = self.clock.now() + SWEEP;
             tokio::select! {
@@ -247,6 +261,10 @@ impl Parts {
                     tracing::info!(articles, "dropped what [store] keep no longer covers");
                 }
                 Err(error) => tracing::error!(%error, "what is too old could not be dropped"),
+            }
+            sweeps += 1;
+            if sweeps.is_multiple_of(SWEEPS_A_NOTE) {
+                self.keep_learnt().await;
             }
         }
     }
@@ -263,9 +281,11 @@ pub async fn once(
 ) -> anyhow::Result<Counts> {
     let config = load()?;
     let opened = store::open(config.store.clone(), true).await?;
+    ops::suggest::remember(&config, &*opened).await?;
     let counts = poller(&config, &opened, &clock, &Metrics::default())?
         .once(stop)
         .await?;
+    ops::suggest::keep(&config, &*opened).await?;
     opened.close().await?;
     Ok(counts)
 }

@@ -11,6 +11,7 @@ use crate::model::candidate::Candidate;
 use crate::model::entry::{Content, Entry, Feed, IdSource};
 use crate::model::source::{About, Source};
 use crate::model::time::Timestamp;
+use crate::text::language;
 
 /// What a feed says of itself, as its articles will repeat it. The operator's title counts before the publisher's;
 /// `url` is where the document was found.
@@ -44,13 +45,39 @@ pub fn candidates(
     about: &About,
     now: Timestamp,
 ) -> Vec<Candidate> {
-    let mut all: Vec<Candidate> = entries
+    let (mut all, beginnings): (Vec<Candidate>, Vec<String>) = entries
         .into_iter()
         .map(|entry| candidate(entry, source, about, now))
-        .collect();
+        .unzip();
+    tell_languages(&mut all, &beginnings, about.language.as_deref());
     tell_guids_apart(&mut all, source);
     drop_shared_urls(&mut all);
     all
+}
+
+/// The language of each entry: what its publisher said, if its script agrees, else what its text says; where that does not
+/// say enough, the language that most of the document is in.
+fn tell_languages(all: &mut [Candidate], beginnings: &[String], of_feed: Option<&str>) {
+    let tell = |candidate: &Candidate, beginning: &str, prior: Option<&str>| {
+        let said = candidate.entry.language.as_deref().or(of_feed);
+        language::language(said, prior, candidate.entry.title_text(), beginning)
+    };
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for (candidate, beginning) in all.iter_mut().zip(beginnings) {
+        candidate.language = tell(candidate, beginning, of_feed);
+        if let Some(language) = &candidate.language {
+            *counts.entry(language.clone()).or_default() += 1;
+        }
+    }
+    let most = counts
+        .into_iter()
+        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
+    let Some((prior, _)) = most else { return };
+    for (candidate, beginning) in all.iter_mut().zip(beginnings) {
+        if candidate.language.as_ref() != Some(&prior) {
+            candidate.language = tell(candidate, beginning, Some(&prior));
+        }
+    }
 }
 
 /// A guid that one document gives to entries with different links names none of them: guid and link together do.
@@ -98,7 +125,8 @@ fn drop_shared_urls(all: &mut [Candidate]) {
     }
 }
 
-fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> Candidate {
+/// A candidate whose language is still open, and the beginning of its text.
+fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> (Candidate, String) {
     let text = body_text(&entry);
     let canonical = entry.url.as_deref().and_then(url::canonical);
     // A rule may have written another address; what the entry is named by stays.
@@ -115,7 +143,8 @@ fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> Ca
         .filter(|&date| date > Timestamp::EPOCH);
     let published = claimed.unwrap_or(now).min(now);
     let updated = entry.updated.unwrap_or(published).clamp(published, now);
-    Candidate {
+    let beginning = text.chars().take(language::BEGINNING).collect();
+    let candidate = Candidate {
         sighting: Sighting {
             source: Some(source.id.clone()),
             guid,
@@ -140,10 +169,11 @@ fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> Ca
             }),
         published,
         updated,
-        language: entry.language.clone().or_else(|| about.language.clone()),
+        language: None,
         private: source.private,
         entry,
-    }
+    };
+    (candidate, beginning)
 }
 
 /// What names the entry at its source: the publisher's guid, else its URL without tracking (`given`), else title and
@@ -200,7 +230,8 @@ pub fn all_lines(entry: &Entry) -> String {
 }
 
 /// The text that readers see, without markup.
-fn body_text(entry: &Entry) -> String {
+#[must_use]
+pub fn body_text(entry: &Entry) -> String {
     match (&entry.content, &entry.summary) {
         (Some(Content::Html(fragment)), _) => html::text(fragment),
         (Some(Content::Plain(text)), _) => text.clone(),

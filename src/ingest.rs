@@ -14,6 +14,7 @@ use crate::dedup::story::{self, Effect};
 use crate::dedup::{self, Decision};
 use crate::enrich;
 use crate::label;
+use crate::label::keywords::Found as Lesson;
 use crate::model::article::{Article, ArticleId, Head, Key, Layer, Sighting};
 use crate::model::candidate::Candidate;
 use crate::model::document::Document;
@@ -224,9 +225,15 @@ pub async fn commit(
     let mut tries = 0;
     let mut texts = near::Texts::default();
     loop {
-        let (batch, tally) = prepare(store, &visited, now, options, &mut texts).await?;
+        let (batch, tally, lessons) = prepare(store, &visited, now, options, &mut texts).await?;
         match store.commit(batch, now).await {
-            Ok(_) => return Ok(tally),
+            Ok(_) => {
+                for lesson in lessons {
+                    let learnt = &options.label.learnt;
+                    learnt.article(&lesson.language, &lesson.terms);
+                }
+                return Ok(tally);
+            }
             Err(store::Error::Conflict) if tries < MOST_TRIES => tries += 1,
             Err(other) => return Err(other),
         }
@@ -239,7 +246,8 @@ async fn prepare(
     now: Timestamp,
     options: &Options,
     texts: &mut near::Texts,
-) -> Result<(Batch, Tally), store::Error> {
+) -> Result<(Batch, Tally, Vec<Lesson>), store::Error> {
+    let mut lessons = Vec::new();
     let mut state = visited.state.clone();
     let mut tally = Tally::default();
     let mut batch = Batch {
@@ -249,10 +257,11 @@ async fn prepare(
     if let Some(reading) = &visited.reading {
         let desk = Desk::open(store, visited.source, reading, now, options, texts).await?;
         let (works, prints, mut counted) = desk.clear();
-        for (work, dropped) in labelled(works, options).await? {
+        for (work, lesson, dropped) in labelled(works, options).await? {
             if dropped {
                 counted.new = counted.new.saturating_sub(1);
             } else {
+                lessons.extend(lesson);
                 work.settle(visited.source, &mut batch);
             }
         }
@@ -263,7 +272,7 @@ async fn prepare(
         complete(&mut state, reading, tally, now);
     }
     batch.visit = Some((visited.source.id.clone(), state, visited.lease));
-    Ok((batch, tally))
+    Ok((batch, tally, lessons))
 }
 
 fn complete(state: &mut SourceState, reading: &Reading, tally: Tally, now: Timestamp) {
@@ -284,26 +293,35 @@ fn complete(state: &mut SourceState, reading: &Reading, tally: Tally, now: Times
     }
 }
 
-/// Labels articles, and says of each whether a rule drops it. Rules may take their time, so their place is the blocking pool.
+/// Reads articles and labels them, and says of each what it teaches and whether a rule drops it. Reading and rules may take
+/// their time, so their place is the blocking pool.
 async fn labelled(
     mut works: Vec<Work>,
     options: &Options,
-) -> Result<Vec<(Work, bool)>, store::Error> {
+) -> Result<Vec<(Work, Option<Lesson>, bool)>, store::Error> {
     let run = |works: &mut Vec<Work>, options: &label::Options| {
         let works = works.drain(..);
         works
             .map(|mut work| {
+                let is_new = work.relies_on.is_none();
+                let mut lesson = None;
+                if is_new || work.effect == Effect::Text {
+                    let text = enrich::body_text(&work.article.entry);
+                    lesson = label::suggest(&mut work.article, &text, options);
+                }
+                label::learn(&work.article, options);
                 let ruled = label::story(&mut work.article, options);
                 if ruled.text_changed {
                     work.effect = Effect::Text;
                 }
                 // A story that is kept already is not taken away by an edit: `aggd retag` does that, when asked.
                 let dropped = ruled.dropped && work.relies_on.is_none();
-                (work, dropped)
+                (work, lesson.filter(|_| is_new), dropped)
             })
             .collect()
     };
-    if works.is_empty() || options.label.rules.is_idle() {
+    let reads = options.label.auto != label::Auto::Off;
+    if works.is_empty() || (options.label.rules.is_idle() && !reads) {
         return Ok(run(&mut works, &options.label));
     }
     let options = options.label.clone();

@@ -3,16 +3,19 @@
 //! A copy brings its tags along ([`of_copy`]); the story has those of all its copies ([`story`]), and then what the
 //! administrator's [`rules`] make of it.
 
+pub mod keywords;
+pub mod learnt;
 pub mod rules;
 mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::learnt::Learnt;
 use self::rules::{Ruled, Rules};
 use crate::model::article::Article;
 use crate::model::candidate::Candidate;
-use crate::model::label::Tag;
+use crate::model::label::{Origin, Tag};
 use crate::model::source::Source;
 use crate::text;
 
@@ -59,6 +62,8 @@ pub struct Options {
     pub categories: BTreeMap<String, Category>,
     /// The administrator's rules and outputs.
     pub rules: Arc<Rules>,
+    /// What the articles so far taught: no setting, but what settings are applied with.
+    pub learnt: Arc<Learnt>,
 }
 
 impl Options {
@@ -94,6 +99,7 @@ impl Default for Options {
             alias: BTreeMap::new(),
             categories: BTreeMap::new(),
             rules: Arc::default(),
+            learnt: Arc::default(),
         }
     }
 }
@@ -104,9 +110,62 @@ pub fn of_copy(candidate: &Candidate, source: &Source, options: &Options) -> Vec
     tags::of_copy(candidate, source, options)
 }
 
+/// Reads the keywords of a story from the text of its leading copy, and notes them as that copy's. What comes back
+/// teaches [`Learnt`] what is common, once the story is kept; a private one teaches nothing.
+#[must_use]
+pub fn suggest(article: &mut Article, text: &str, options: &Options) -> Option<keywords::Found> {
+    let head = &article.head;
+    let language = head.language.as_deref()?;
+    if options.auto == Auto::Off {
+        return None;
+    }
+    let title = article.entry.title_text();
+    let found = keywords::extract(title, text, language, &options.learnt);
+    let lead = article
+        .sightings
+        .iter_mut()
+        .find(|copy| copy.source.as_ref() == Some(&head.source))?;
+    for name in &found.keywords {
+        tags::add(&mut lead.labels, tags::tag(name, Origin::Auto, options));
+    }
+    (!head.private && !found.terms.is_empty()).then_some(found)
+}
+
+/// Notes who uses the labels of a story: [`Publisher::Known`] lets those through that are used elsewhere.
+pub fn learn(article: &Article, options: &Options) {
+    let copies = article.sightings.iter().filter(|_| !article.head.private);
+    for copy in copies {
+        let source = copy.source.as_ref().map_or("", |id| id.as_str());
+        for tag in &copy.labels {
+            match tag.origin {
+                Origin::Publisher => options.learnt.label(&tag.key, source),
+                Origin::Rule | Origin::Source | Origin::Category => {
+                    options.learnt.label(&tag.key, learnt::ADMINISTRATOR);
+                }
+                Origin::Page | Origin::Url | Origin::Auto => {}
+            }
+        }
+    }
+}
+
+/// The suggestions for a story that readers do not get: our own reading of its text, and tags that only repeat its
+/// headline.
+#[must_use]
+pub fn suggestions(article: &Article) -> Vec<Tag> {
+    let shown = &article.head.tags;
+    let mut found: Vec<Tag> = Vec::new();
+    for tag in article.sightings.iter().flat_map(|copy| &copy.labels) {
+        let is_new = |tags: &[Tag]| !tags.iter().any(|known| known.key == tag.key);
+        if tag.origin == Origin::Auto && is_new(shown) && is_new(&found) {
+            found.push(tag.clone());
+        }
+    }
+    found
+}
+
 /// Labels a story from all its copies: the union of their tags and of their categories.
 pub fn story(article: &mut Article, options: &Options) -> Ruled {
-    article.head.tags = tags::united(&article.sightings);
+    article.head.tags = tags::united(&article.sightings, options);
     article.head.categories = categories(article, options);
     rules::story(article, options)
 }

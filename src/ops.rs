@@ -13,6 +13,7 @@ pub mod local;
 mod markup;
 pub mod opml;
 pub mod stories;
+pub mod suggest;
 pub mod trials;
 
 use std::path::PathBuf;
@@ -68,6 +69,16 @@ pub enum Request {
     },
     /// All tags: [`labels::LabelRow`]s.
     Tags {},
+    /// What the texts suggest as tags: [`suggest::Suggestion`]s.
+    Suggestions {
+        /// Newest articles to look at.
+        articles: usize,
+    },
+    /// Tags that stand beside one: [`labels::LabelRow`]s.
+    Related {
+        /// Which.
+        tag: String,
+    },
     /// All categories: [`labels::LabelRow`]s.
     Categories {},
     /// A published list, rendered: [`lists::Previewed`].
@@ -326,6 +337,8 @@ pub async fn answer(context: &Context, request: Request) -> Result<String, Error
             json(&articles::sightings(context, after, most).await?)
         }
         Request::Tags {} => json(&labels::tags(context).await?),
+        Request::Suggestions { articles } => json(&suggest::suggestions(context, articles).await?),
+        Request::Related { tag } => json(&suggest::related(context, &tag).await?),
         Request::Categories {} => json(&labels::categories(context).await?),
         Request::Preview(wanted) => json(&lists::preview(context, &wanted).await?),
         Request::Retag(wanted) => json(&labels::retag(context, &wanted).await?),

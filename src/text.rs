@@ -1,18 +1,50 @@
 //! Text as people mean it: what makes two spellings the same. Pure, and the same for every language.
 
+pub mod language;
 pub mod tokens;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// What makes two spellings of a label one: NFKC, lower case, no leading `#`, blanks collapsed,
-/// traditional characters as simplified ones. Empty if nothing is left.
+/// What makes two spellings of a label one: NFKC, lower case, no leading `#`, blanks collapsed, traditional characters as
+/// simplified ones, and the last word in the singular if it is a Latin one. Empty if nothing is left.
 #[must_use]
 pub fn key(label: &str) -> String {
     let folded: String = label.nfkc().flat_map(char::to_lowercase).collect();
     // Lower-casing can leave something to compose (İ becomes i and a dot above).
     let folded: String = folded.nfkc().collect();
     let words: Vec<&str> = folded.trim_start_matches('#').split_whitespace().collect();
-    simplify(&words.join(" "))
+    singular(&simplify(&words.join(" ")))
+}
+
+/// Words that end in `s` and would be another word without it, or mean only one thing.
+const NO_PLURALS: &[&str] = &["arms", "news", "physics", "series", "species", "windows"];
+
+/// A label in small letters with its last word in the singular, as English and most languages around it make their
+/// plurals: `feeds`, `stories`, `boxes`. What comes out makes spellings equal and is never shown.
+#[must_use]
+pub fn singular(label: &str) -> String {
+    let word = label.rsplit([' ', '-']).next().unwrap_or(label);
+    let is_latin = |c: char| matches!(c, 'a'..='z' | '\u{df}'..='\u{24f}');
+    let is_plural = word.chars().count() > 3
+        && word.ends_with('s')
+        && word.chars().all(is_latin)
+        && !["ss", "us", "is", "ics"]
+            .iter()
+            .any(|end| word.ends_with(end))
+        && !NO_PLURALS.contains(&word);
+    if !is_plural {
+        return label.to_owned();
+    }
+    let without = |end: usize| label[..label.len() - end].to_owned();
+    // A short stem has its own `ie`: movies, cookies.
+    if word.len() > 4 && word.ends_with("ies") && !["movies", "cookies", "zombies"].contains(&word)
+    {
+        return without(3) + "y";
+    }
+    let is_long = ["xes", "sses", "shes", "tches"]
+        .iter()
+        .any(|end| word.ends_with(end));
+    without(if is_long { 2 } else { 1 })
 }
 
 /// Traditional Chinese characters as simplified ones, character by character; anything else stays.
@@ -37,6 +69,13 @@ mod tests {
             ("ＡＩ", "ai"),
             ("新聞", "新闻"),
             ("Straße", "straße"),
+            ("RSS feed", "RSS Feeds"),
+            ("story", "stories"),
+            ("movie", "movies"),
+            ("watch", "watches"),
+            ("cache", "caches"),
+            ("self-driving car", "self-driving cars"),
+            ("élection", "Élections"),
         ] {
             assert_eq!(key(a), key(b), "{a} and {b}");
         }
@@ -45,6 +84,11 @@ mod tests {
             ("C#", "C"),
             ("a/b", "a b"),
             ("node.js", "node"),
+            ("node.js", "node.j"),
+            ("news", "new"),
+            ("Windows", "window"),
+            ("iOS", "io"),
+            ("UNIX", "UN"),
         ] {
             assert_ne!(key(a), key(b), "{a} and {b}");
         }

@@ -1,4 +1,4 @@
-//! Commands about articles and their labels: `articles`, `explain`, `tags`, `categories`.
+//! Commands about articles and their labels: `articles`, `explain`, `categories`.
 
 use super::access::{Access, Need};
 use super::feeds::Times;
@@ -58,7 +58,7 @@ pub(super) struct ExplainArgs {
     id: String,
 }
 
-/// Arguments of `aggd tags` and `aggd categories`.
+/// Arguments of `aggd categories`.
 #[derive(Debug, clap::Args)]
 pub(super) struct LabelArgs {
     /// How many at most
@@ -286,6 +286,9 @@ pub(super) fn explain(global: &Global, args: ExplainArgs, out: &mut Out) -> Resu
     for tag in &why.tags_why {
         out.line(&format!("tag: {} ({})", tag.name, origin(&tag.origin)))?;
     }
+    for name in &why.suggested {
+        out.line(&format!("suggested: {name} (readers do not get it)"))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -300,17 +303,6 @@ fn origin(word: &str) -> &str {
         "auto" => "read from the text",
         other => other,
     }
-}
-
-pub(super) fn tags(global: &Global, args: &LabelArgs, out: &mut Out) -> Result<Exit, Failure> {
-    let access = Access::open(global, Need::Store)?;
-    let mut rows: Vec<LabelRow> = access.ask(Request::Tags {})?;
-    access.close()?;
-    rows.truncate(args.limit.unwrap_or(usize::MAX));
-    out.list(&["TAG", "ARTICLES"], &rows, |row| {
-        vec![row.name.clone(), row.articles.to_string()]
-    })?;
-    Ok(Exit::Done)
 }
 
 pub(super) fn categories(

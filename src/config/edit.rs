@@ -3,6 +3,7 @@
 //! Text in, text out for each kind of change ([`append`], [`remove`], [`set`], [`unset`]); [`Locked`] puts it on the disk. The
 //! daemon never comes here.
 
+pub mod alias;
 mod exported;
 mod locked;
 pub mod token;

@@ -19,7 +19,6 @@ const LATER: &[Later] = &[
     Later::Word("feed.kind", "page"),
     Later::OtherThan("feed.fulltext", "never"),
     Later::Key("dedup.url_rules"),
-    Later::Word("tags.auto", "publish"),
     Later::OtherThan("publish.hub", "off"),
     Later::OtherThan("server.language", "auto"),
 ];

@@ -45,11 +45,12 @@ impl Parts {
 
     async fn try_reload(&self) -> Result<Reloaded, String> {
         let load = Arc::clone(&self.load);
-        let new = tokio::task::spawn_blocking(move || load())
+        let mut new = tokio::task::spawn_blocking(move || load())
             .await
             .map_err(|error| error.to_string())?
             .map_err(|errors| errors.to_string())?;
         let old = self.config.load_full();
+        new.label.learnt = Arc::clone(&old.label.learnt);
         let fetcher = self
             .poller
             .fetcher()

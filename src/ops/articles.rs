@@ -146,6 +146,8 @@ pub struct Explanation {
     pub seen: Vec<SightingView>,
     /// Each tag with who says so.
     pub tags_why: Vec<TagWhy>,
+    /// Tags that only its text suggests: readers do not get them.
+    pub suggested: Vec<String>,
     /// Ids of outputs that it belongs to.
     pub outputs: Vec<String>,
     /// Sum of the rules' scores.
@@ -367,6 +369,10 @@ pub async fn explain(context: &Context, id: &str) -> Result<Explanation, Error> 
                 name: tag.name.clone(),
                 origin: tag.origin.as_str().to_owned(),
             })
+            .collect(),
+        suggested: label::suggestions(&article)
+            .into_iter()
+            .map(|tag| tag.name)
             .collect(),
         outputs: article.head.outputs.clone(),
         score: article.head.score,

@@ -64,6 +64,9 @@ pub async fn retag(context: &Context, wanted: &Retag) -> Result<Retagged, Error>
         dry_run: wanted.dry_run,
         may_drop: true,
     };
+    if context.started.is_none() {
+        super::suggest::remember(&config, &**context.store()?).await?;
+    }
     let options = Arc::new(ingest_options(&config));
     let sources = Arc::new(config.source_map());
     let store = context.store()?;

@@ -67,11 +67,7 @@ pub(super) fn spelling<'a>(head: &'a Head, scope: &Scope) -> Option<&'a str> {
     }
 }
 
-/// The first subtag of a language, in lower case: what languages are compared by.
-pub(super) fn primary(language: &str) -> String {
-    let end = language.find(['-', '_']).unwrap_or(language.len());
-    language[..end].to_ascii_lowercase()
-}
+pub(super) use crate::text::language::primary;
 
 /// True if an article belongs to a selection.
 pub(super) fn fits(head: &Head, selection: &Selection) -> bool {

@@ -38,6 +38,7 @@ mod store_near;
 mod store_open;
 mod store_props;
 mod stories;
+mod tags;
 mod tidy;
 mod town;
 mod visits;

@@ -1,0 +1,558 @@
+//! Keywords of a text: what it speaks of again and again, early, and what other articles do not speak of.
+//!
+//! Candidates come by language: for Chinese the nouns that `jieba-rs` finds, for Japanese runs of kanji and katakana, for
+//! Korean words without their particles, elsewhere up to three words that neither begin nor end with a stop word. All are
+//! scored alike: `sqrt(tf) * idf * (1 + .35 (words - 1)) * (1 + 1 / (1 + position / 50))`, outside Chinese half as much again for
+//! what stands in the headline; what is contained in a better one is left out.
+//!
+//! jieba's dictionary comes into memory with the first Chinese text, its table of frequencies too for as long as not
+//! enough Chinese articles were seen: some tens of megabytes that nobody pays who switches keywords off.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use jieba_rs::{Jieba, KeywordExtract, TfIdf};
+
+use super::learnt::{self, Learnt};
+use crate::text;
+use crate::text::language::primary;
+
+/// Keywords of an article.
+pub const MOST: usize = 5;
+/// Characters of a text that are read: what comes later has little weight.
+const LONGEST: usize = 4000;
+/// Words of a text from which something can be told.
+const SHORTEST: usize = 8;
+/// Weight of the headline.
+const HEADLINE: f64 = 1.5;
+/// Articles that are enough for jieba's own table to go.
+const TABLE_UNTIL: u32 = 500;
+
+/// What was found in a text.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// The best keywords, as spelt in the text, best first.
+    pub keywords: Vec<String>,
+    /// The language whose counts the terms belong to.
+    pub language: String,
+    /// Every candidate, as [`Learnt::article`] takes it.
+    pub terms: Vec<u64>,
+}
+
+/// Something that might be a keyword.
+#[derive(Debug)]
+struct Candidate {
+    /// How it is spelt where it stands first.
+    name: String,
+    key: String,
+    count: u32,
+    /// Words before it.
+    position: usize,
+    words: u32,
+    in_headline: bool,
+}
+
+/// Candidates by key, in order of appearance.
+#[derive(Debug, Default)]
+struct Candidates {
+    all: Vec<Candidate>,
+    places: HashMap<String, usize>,
+}
+
+impl Candidates {
+    fn add(&mut self, key: String, name: &str, position: usize, words: u32, in_headline: bool) {
+        match self.places.get(&key) {
+            Some(place) => self.all[*place].count += 1,
+            None => {
+                self.places.insert(key.clone(), self.all.len());
+                self.all.push(Candidate {
+                    name: name.to_owned(),
+                    key,
+                    count: 1,
+                    position,
+                    words,
+                    in_headline,
+                });
+            }
+        }
+    }
+}
+
+/// Finds the keywords of a text whose language is known.
+#[must_use]
+pub fn extract(headline: &str, body: &str, language: &str, learnt: &Learnt) -> Found {
+    let language = primary(language);
+    let mut text: String = headline.chars().take(LONGEST).collect();
+    let headline = text.len();
+    text.push('\n');
+    text.extend(body.chars().take(LONGEST));
+    let (candidates, words) = match language.as_str() {
+        "zh" => chinese(&text, headline),
+        "ja" => japanese(&text, headline),
+        // Written without blanks, and nothing here cuts it into words.
+        "th" | "lo" | "km" | "my" => return Found::default(),
+        _ => worded(&text, headline, &language),
+    };
+    let mut all = candidates.all;
+    all.retain(|candidate| candidate.words == 1 || candidate.count > 1);
+    let terms: Vec<u64> = all.iter().map(|one| learnt::term(&one.key)).collect();
+    let rarity = learnt.rarity(&language, &terms);
+    let rarity = match rarity {
+        Some(rarity) => rarity,
+        None if language == "zh" => table_rarity(&all),
+        None => vec![1.0; all.len()],
+    };
+    if language == "zh" && has_learnt(learnt, "zh") {
+        drop_table();
+    }
+    let keywords = if words < SHORTEST {
+        Vec::new()
+    } else {
+        best(&all, &rarity, language == "zh")
+    };
+    Found {
+        keywords,
+        language,
+        terms,
+    }
+}
+
+fn has_learnt(learnt: &Learnt, language: &str) -> bool {
+    let counted = learnt.articles();
+    counted
+        .iter()
+        .any(|(of, articles)| of == language && *articles >= TABLE_UNTIL)
+}
+
+fn best(all: &[Candidate], rarity: &[f64], is_chinese: bool) -> Vec<String> {
+    let score = |one: &Candidate, rarity: f64| {
+        #[expect(clippy::cast_precision_loss, reason = "positions are small")]
+        let early = 1.0 + 1.0 / (1.0 + one.position as f64 / 50.0);
+        let long = 1.0 + 0.35 * f64::from(one.words - 1);
+        let headline = if one.in_headline && !is_chinese {
+            HEADLINE
+        } else {
+            1.0
+        };
+        f64::from(one.count).sqrt() * rarity * long * early * headline
+    };
+    let mut scored: Vec<(f64, &Candidate)> = all
+        .iter()
+        .zip(rarity)
+        .map(|(one, rarity)| (score(one, *rarity), one))
+        .collect();
+    scored.sort_by(|a, b| {
+        let earlier = a.1.position.cmp(&b.1.position);
+        b.0.total_cmp(&a.0).then(earlier)
+    });
+    let mut chosen: Vec<&Candidate> = Vec::new();
+    for (_, one) in scored {
+        let contains = |better: &&Candidate| contains(&better.key, &one.key, is_chinese);
+        if !chosen.iter().any(contains) {
+            chosen.push(one);
+        }
+        if chosen.len() == MOST {
+            break;
+        }
+    }
+    chosen.into_iter().map(|one| one.name.clone()).collect()
+}
+
+/// True if a phrase contains another one, word by word.
+fn contains(long: &str, short: &str, is_chinese: bool) -> bool {
+    if is_chinese || short.is_empty() {
+        return long.contains(short);
+    }
+    long.match_indices(short).any(|(at, _)| {
+        let bytes = long.as_bytes();
+        let end = at + short.len();
+        (at == 0 || bytes[at - 1] == b' ') && (end == bytes.len() || bytes[end] == b' ')
+    })
+}
+
+// Chinese.
+
+static JIEBA: LazyLock<Jieba> = LazyLock::new(Jieba::new);
+static TABLE: Mutex<Option<Arc<TfIdf>>> = Mutex::new(None);
+
+/// True for the parts of speech that keywords are.
+fn is_noun(tag: &str) -> bool {
+    tag.starts_with('n') || matches!(tag, "vn" | "j" | "l" | "eng")
+}
+
+fn chinese(text: &str, headline: usize) -> (Candidates, usize) {
+    // The dictionary knows simplified characters only; what is found is spelt as the text spells it.
+    let simple = text::simplify(text);
+    let offsets: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    let is_parallel = simple.chars().count() == offsets.len();
+    let (stops, foreign) = (stops("zh"), stops("en"));
+    let mut candidates = Candidates::default();
+    let mut position = 0;
+    for word in JIEBA.tag(&simple, true) {
+        if !word.word.chars().any(char::is_alphanumeric) {
+            continue;
+        }
+        position += 1;
+        let length = word.end - word.start;
+        let is_number = !word.word.chars().any(char::is_alphabetic);
+        if !is_noun(word.tag)
+            || !(2..=12).contains(&length)
+            || is_number
+            || stops.contains(word.word)
+            || (word.tag == "eng" && foreign.contains(word.word.to_lowercase().as_str()))
+        {
+            continue;
+        }
+        let (start, spelt) = if is_parallel {
+            let start = offsets[word.start];
+            let end = offsets.get(word.end).copied().unwrap_or(text.len());
+            (start, &text[start..end])
+        } else {
+            (word.byte_start, word.word)
+        };
+        let key = word.word.to_lowercase();
+        candidates.add(key, spelt, position - 1, 1, start < headline);
+    }
+    (candidates, position)
+}
+
+/// How rare words are by jieba's table. It is asked for all of them in one breath, so that each stands once.
+fn table_rarity(all: &[Candidate]) -> Vec<f64> {
+    let table = {
+        let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(table.get_or_insert_with(|| Arc::new(TfIdf::default())))
+    };
+    let words: Vec<&str> = all.iter().map(|one| one.key.as_str()).collect();
+    let answers = table.extract_keywords(&JIEBA, &words.join("\n"), usize::MAX, Vec::new());
+    #[expect(clippy::cast_precision_loss, reason = "a text has few words")]
+    let asked = answers.len().max(1) as f64;
+    let known: HashMap<String, f64> = answers
+        .into_iter()
+        .map(|answer| (answer.keyword, answer.weight * asked))
+        .collect();
+    // A name that the table does not have is rare.
+    let rare = known.values().copied().fold(10.0, f64::max);
+    let rarity = |word: &str| known.get(word).copied().unwrap_or(rare.min(12.0));
+    words.into_iter().map(rarity).collect()
+}
+
+/// Lets go of jieba's table.
+fn drop_table() {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner).take();
+}
+
+// Japanese.
+
+fn japanese(text: &str, headline: usize) -> (Candidates, usize) {
+    #[derive(PartialEq, Clone, Copy)]
+    enum Class {
+        Term,
+        Latin,
+        Other,
+    }
+    let class = |c: char| match c {
+        '\u{4e00}'..='\u{9fff}'
+        | '\u{30a0}'..='\u{30fa}'
+        | 'ー'
+        | '々'
+        | '\u{3400}'..='\u{4dbf}' => Class::Term,
+        c if c.is_ascii_alphanumeric() => Class::Latin,
+        _ => Class::Other,
+    };
+    let mut candidates = Candidates::default();
+    let mut position = 0;
+    let mut run: Option<(usize, Class)> = None;
+    let ends = text.char_indices().map(|(at, c)| (at, class(c)));
+    for (at, now) in ends.chain([(text.len(), Class::Other)]) {
+        match run {
+            Some((_, before)) if before == now => continue,
+            Some((start, _)) => {
+                let word = &text[start..at];
+                let length = word.chars().count();
+                position += 1;
+                if (2..=12).contains(&length) && word.chars().any(char::is_alphabetic) {
+                    let key = word.to_lowercase();
+                    candidates.add(key, word, position - 1, 1, start < headline);
+                }
+            }
+            None => {}
+        }
+        run = (now != Class::Other).then_some((at, now));
+    }
+    (candidates, position)
+}
+
+// Languages with blanks between words.
+
+/// A word of a text.
+struct Word<'a> {
+    text: &'a str,
+    at: usize,
+    key: String,
+    /// Neither the first nor the last of a phrase.
+    is_weak: bool,
+    /// Something stands before it that no phrase goes across.
+    is_first: bool,
+}
+
+fn worded(text: &str, headline: usize, language: &str) -> (Candidates, usize) {
+    let words = words(text, language);
+    let mut candidates = Candidates::default();
+    for (position, first) in words.iter().enumerate() {
+        if first.is_weak {
+            continue;
+        }
+        let mut key = String::new();
+        for (more, last) in words[position..].iter().take(3).enumerate() {
+            if more > 0 && last.is_first {
+                break;
+            }
+            if more > 0 {
+                key.push(' ');
+            }
+            key.push_str(&last.key);
+            if last.is_weak {
+                continue;
+            }
+            let name = &text[first.at..last.at + last.text.len()];
+            let count = u32::try_from(more).unwrap_or(0) + 1;
+            candidates.add(key.clone(), name, position, count, first.at < headline);
+        }
+    }
+    (candidates, words.len())
+}
+
+fn words<'a>(text: &'a str, language: &str) -> Vec<Word<'a>> {
+    let stops = stops(language);
+    let mut words = Vec::new();
+    let mut is_first = true;
+    let mut rest = text.char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        if !c.is_alphanumeric() {
+            // An apostrophe or a hyphen holds a phrase together; anything else ends it.
+            is_first |= !matches!(c, ' ' | '\t' | '\u{a0}' | '\'' | '’' | '-' | '‐');
+            continue;
+        }
+        let mut end = at + c.len_utf8();
+        while let Some(&(next, c)) = rest.peek() {
+            let follows = |text: &str| text.chars().next().is_some_and(char::is_alphanumeric);
+            let goes_on = c.is_alphanumeric()
+                || (c == '.' && follows(&text[next + 1..]))
+                || (matches!(c, '+' | '#')
+                    && !follows(text[next..].trim_start_matches(['+', '#'])));
+            if !goes_on {
+                break;
+            }
+            end = next + c.len_utf8();
+            rest.next();
+        }
+        let written = &text[at..end];
+        let (word, key, is_weak) = strength(written, language, &stops);
+        words.push(Word {
+            text: word,
+            at,
+            key,
+            is_weak,
+            is_first,
+        });
+        is_first = word.len() < written.len();
+    }
+    words
+}
+
+/// A word as it counts: itself without particles, its key, and whether it is too weak to begin or end a phrase.
+fn strength<'a>(written: &'a str, language: &str, stops: &Stops) -> (&'a str, String, bool) {
+    let word = if language == "ko" {
+        without_particle(written)
+    } else {
+        written
+    };
+    let lower = word.to_lowercase();
+    let letters = lower.chars().filter(|c| c.is_alphabetic()).count();
+    let short = if language == "ko" { 2 } else { 3 };
+    let is_sign = letters < short && !word.ends_with(['+', '#']) && !is_name(word);
+    // Korean verbs end so, and no verb is a keyword.
+    let is_verb = language == "ko" && (word.ends_with('다') || word.ends_with('고'));
+    let is_weak = letters == 0 || is_sign || is_verb || stops.contains(lower.as_str());
+    let key = if language == "ko" {
+        lower
+    } else {
+        text::singular(&lower)
+    };
+    (word, key, is_weak)
+}
+
+/// Two capitals are an abbreviation: EU, AI.
+fn is_name(word: &str) -> bool {
+    word.chars().count() == 2 && word.chars().all(char::is_uppercase)
+}
+
+/// Endings of Korean nouns, the long ones first.
+const PARTICLES: &[&str] = &[
+    "에서는",
+    "으로는",
+    "에게서",
+    "이라고",
+    "이라는",
+    "에서",
+    "에게",
+    "으로",
+    "까지",
+    "부터",
+    "라고",
+    "라는",
+    "처럼",
+    "보다",
+    "이나",
+    "하고",
+    "에는",
+    "들은",
+    "들이",
+    "들을",
+    "은",
+    "는",
+    "이",
+    "가",
+    "을",
+    "를",
+    "의",
+    "에",
+    "로",
+    "와",
+    "과",
+    "도",
+    "만",
+    "들",
+];
+
+fn without_particle(word: &str) -> &str {
+    let stem = PARTICLES
+        .iter()
+        .find_map(|particle| word.strip_suffix(particle));
+    stem.filter(|stem| stem.chars().count() >= 2)
+        .unwrap_or(word)
+}
+
+type Stops = HashSet<&'static str>;
+
+/// Languages with a list of stop words.
+const STOPPED: &[&str] = &[
+    "af", "ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "eo", "es", "et", "eu", "fa", "fi",
+    "fr", "ga", "gl", "he", "hi", "hr", "hu", "hy", "id", "it", "ja", "ko", "la", "lt", "lv", "mr",
+    "ms", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "so", "sv", "sw", "th", "tl", "tr", "uk",
+    "ur", "vi", "zh",
+];
+
+fn stops(language: &str) -> Arc<Stops> {
+    static LISTS: Mutex<Option<HashMap<&'static str, Arc<Stops>>>> = Mutex::new(None);
+    let language = match language {
+        "nb" | "nn" => "no",
+        other => other,
+    };
+    let Some(language) = STOPPED.iter().copied().find(|known| *known == language) else {
+        return Arc::default();
+    };
+    let mut lists = LISTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let list = lists
+        .get_or_insert_default()
+        .entry(language)
+        .or_insert_with(|| Arc::new(stop_words::get(language).iter().copied().collect()));
+    Arc::clone(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keywords(headline: &str, body: &str, language: &str) -> Vec<String> {
+        extract(headline, body, language, &Learnt::default()).keywords
+    }
+
+    #[test]
+    fn every_language_has_its_candidates() {
+        let cases = [
+            (
+                "en",
+                "Tokio 2.0 changes how tasks are scheduled",
+                "The new release of Tokio moves the work stealing scheduler into its own crate. Work stealing was rewritten, \
+                 and tasks that block are now found by a watchdog. The scheduler is twice as fast.",
+                &["Tokio", "scheduler", "work stealing"][..],
+            ),
+            (
+                "fr",
+                "Sécheresse : la préfecture limite l'usage de l'eau",
+                "La préfecture du Gard a pris un arrêté contre la sécheresse. Les nappes phréatiques sont basses, et les \
+                 nappes phréatiques du sud le sont plus encore. L'arrêté concerne l'arrosage.",
+                &["Sécheresse", "nappes phréatiques"],
+            ),
+            (
+                "zh-Hans",
+                "长江禁渔满五年，江豚数量回升",
+                "农业农村部公布调查结果，长江江豚数量比五年前增加。专家说，禁渔以后长江的鱼类资源逐渐恢复，江豚的食物多了。",
+                &["江豚", "长江"],
+            ),
+            (
+                "zh-Hant",
+                "長江禁漁滿五年，江豚數量回升",
+                "農業農村部公布調查結果，長江江豚數量比五年前增加。專家說，禁漁以後長江的魚類資源逐漸恢復，江豚的食物多了。",
+                &["江豚", "長江"],
+            ),
+            (
+                "ja",
+                "トヨタ、全固体電池を量産へ",
+                "トヨタは全固体電池の量産を始める。全固体電池は充電の時間が短い。新しい工場は愛知県に建つ。電池の材料は国内で作る。",
+                &["全固体電池", "トヨタ"],
+            ),
+            (
+                "ko",
+                "삼성전자, 새 반도체 공장 착공",
+                "삼성전자는 경기도에 반도체 공장을 짓는다. 반도체 수요가 늘었기 때문이다. 삼성전자의 공장은 내년에 문을 연다.",
+                &["삼성전자", "반도체"],
+            ),
+        ];
+        for (language, headline, body, expected) in cases {
+            let found = keywords(headline, body, language);
+            for word in expected {
+                let is_there = found
+                    .iter()
+                    .any(|one| one.to_lowercase() == word.to_lowercase());
+                assert!(is_there, "{language}: {word} is not in {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_list_of_stop_words_is_there() {
+        for language in STOPPED {
+            assert!(!stops(language).is_empty(), "{language}");
+        }
+        assert!(stops("nb").contains("og"));
+        assert!(stops("xx").is_empty());
+    }
+
+    #[test]
+    fn what_is_contained_in_a_better_one_is_left_out() {
+        let found = keywords(
+            "Supreme Court hears the water rights case",
+            "The Supreme Court heard arguments. The Supreme Court will decide in June. Water rights are old in the West, and \
+             water rights are contested.",
+            "en",
+        );
+        assert!(found.contains(&"Supreme Court".to_owned()), "{found:?}");
+        assert!(!found.contains(&"Court".to_owned()), "{found:?}");
+    }
+
+    #[test]
+    fn too_little_text_has_no_keywords_and_nothing_panics() {
+        for language in ["en", "zh", "ja", "ko", "th", "xx", ""] {
+            for text in ["", "1.90", "…", "C++ +# . '", "👍👍 👍", "İİ ßß ﷺ"] {
+                assert_eq!(
+                    keywords(text, text, language),
+                    Vec::<String>::new(),
+                    "{text}"
+                );
+            }
+            let _ = keywords(&"长江 江豚 C++ a.b ".repeat(2000), "x", language);
+        }
+    }
+}
