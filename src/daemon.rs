@@ -82,7 +82,7 @@ impl Daemon {
         let metrics = Metrics::default();
         let poller = poller(&config, &opened, &clock, &metrics)?;
         // Before anybody is served: what is private now must not be seen.
-        let options = ingest_options(&config);
+        let options = ops::labels::ingest_options(&config);
         ingest::privacy::follow(&*opened, &config.sources, clock.now(), &options).await?;
         let settings = reload::publish_settings(&config, &*opened, clock.now()).await?;
         let publisher = Arc::new(Publisher::new(

@@ -61,6 +61,7 @@ impl Parts {
         let reloaded = differences(&old, &new);
         // From here on nothing can refuse.
         let ingest = Arc::new(ops::labels::ingest_options(&new));
+        let options = Arc::clone(&ingest);
         let sources = Arc::new(new.source_map());
         if let Err(error) = self
             .poller
@@ -69,7 +70,6 @@ impl Parts {
         {
             tracing::error!(%error, "the schedule does not follow the new sources yet");
         }
-        let options = ingest_options(&new);
         let decided =
             ingest::privacy::follow(&*self.store, &new.sources, self.clock.now(), &options).await;
         match decided {

@@ -25,7 +25,7 @@ const MOST_TRIES: usize = 16;
 /// Those of the store; what was not done is done the next time.
 pub async fn follow(
     store: &dyn Store,
-    sources: &[Source],
+    sources: &[Arc<Source>],
     now: Timestamp,
     options: &Options,
 ) -> Result<u64, store::Error> {
