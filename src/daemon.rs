@@ -72,7 +72,7 @@ impl Daemon {
         let opened = store::open(config.store.clone(), true).await?;
         let metrics = Metrics::default();
         let poller = poller(&config, &opened, &clock, &metrics)?;
-        let settings = reload::publish_settings(&config, &*opened, clock.now()).await?;
+        let settings = reload::settings(&config, &*opened, clock.now()).await?;
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&opened),
             metrics.clone(),

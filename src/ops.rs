@@ -66,6 +66,8 @@ pub enum Request {
     Categories {},
     /// A published list, rendered: [`lists::Previewed`].
     Preview(lists::Preview),
+    /// Where everything public is published: targets of [`Request::Preview`].
+    Addresses {},
     /// Why an article is as it is: [`articles::Explanation`].
     Explain {
         /// Its id.
@@ -286,6 +288,7 @@ pub async fn answer(context: &Context, request: Request) -> Result<serde_json::V
         Request::Tags {} => json(&labels::tags(context).await?),
         Request::Categories {} => json(&labels::categories(context).await?),
         Request::Preview(wanted) => json(&lists::preview(context, &wanted).await?),
+        Request::Addresses {} => json(&lists::addresses(context).await?),
         Request::Explain { id } => json(&articles::explain(context, &id).await?),
         Request::Purge { id } => json(&articles::purge(context, &id).await?),
         Request::Gc {} => json(&feeds::sweep(context).await?),
