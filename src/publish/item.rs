@@ -412,9 +412,12 @@ fn people(persons: &[Person]) -> Vec<Author> {
                 .filter(|url| url.starts_with("mailto:")))
             .and_then(plain::mail);
         let url = plain::some_url(person.url.as_deref());
-        let name = plain::some_line(person.name.as_deref())
-            .or_else(|| email.clone())
-            .or_else(|| url.clone());
+        let name = person.name.as_deref();
+        let name = match &email {
+            Some(email) => plain::some_line(name.map(|name| without(name, email)).as_deref()),
+            None => plain::some_line(name),
+        };
+        let name = name.or_else(|| email.clone()).or_else(|| url.clone());
         let Some(name) = name else { continue };
         let author = Author {
             name,
@@ -427,6 +430,15 @@ fn people(persons: &[Person]) -> Vec<Author> {
         }
     }
     out
+}
+
+/// A name without the address that is said beside it: readers that look for one there trip over more than an address.
+fn without(name: &str, email: &str) -> String {
+    let mut name = name.to_owned();
+    for written in [format!("<{email}>"), format!("({email})"), email.to_owned()] {
+        name = name.replace(&written, " ");
+    }
+    name
 }
 
 fn labels(context: &Context<'_>, article: &Article) -> Vec<Label> {

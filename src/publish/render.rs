@@ -304,6 +304,8 @@ async fn popular(
         ));
     }
     let mut listing = store.select(selection, Page::First { most }).await?;
+    // A story that many tell may be far down in the list, where the list itself does not note its change.
+    listing.touched = listing.touched.max(last_commit(store).await?);
     let after = next_hour(listing.touched) - POPULAR;
     let told = Selection {
         seen_after: Some(after),
