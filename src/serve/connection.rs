@@ -118,20 +118,22 @@ impl Registry {
                 abort.abort();
             }
         }
+        // The others go on meanwhile: what orders them is read once.
         let mut idle: Vec<_> = conns
             .iter()
             .filter(|(_, (conn, abort))| {
                 conn.busy.load(Relaxed) == 0 && !conn.end.is_cancelled() && !abort.is_finished()
             })
+            .map(|(id, (conn, abort))| {
+                let asked = conn.requests.load(Relaxed) > 0;
+                ((asked, conn.since.load(Relaxed), *id), conn, abort)
+            })
             .collect();
-        idle.sort_by_key(|(id, (conn, _))| {
-            (
-                conn.requests.load(Relaxed) > 0,
-                conn.since.load(Relaxed),
-                **id,
-            )
-        });
-        for (_, (conn, abort)) in idle.into_iter().take(most) {
+        if most < idle.len() {
+            // Only whom it hits matters, not in which order.
+            idle.select_nth_unstable_by_key(most - 1, |(order, ..)| *order);
+        }
+        for (_, conn, abort) in idle.into_iter().take(most) {
             conn.end.cancel();
             conn.asked_to_end.store(round, Relaxed);
             if conn.requests.load(Relaxed) == 0 {
