@@ -32,7 +32,7 @@ impl Client {
         let stream = match UnixStream::connect(path).await {
             Ok(stream) => stream,
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return Err(ops::Error::Refused(format!(
+                return Err(ops::Error::NotAllowed(format!(
                     "you may not use the control socket {}; join its group",
                     path.display()
                 )));
@@ -41,12 +41,20 @@ impl Client {
             Err(_) => return Ok(None),
         };
         let answer = exchange(stream, &Request::Hello {}).await?;
-        let hello: Hello = serde_json::from_value(answer).map_err(|_| {
+        let hello: Hello = serde_json::from_str(&answer).map_err(|_| {
             ops::Error::Failed(format!(
                 "what answers at {} is not aggd, or another version of it",
                 path.display()
             ))
         })?;
+        if hello.protocol != ops::PROTOCOL {
+            return Err(ops::Error::Failed(format!(
+                "this is aggd {}, the running daemon (process {}) is {} and does not understand it; restart the daemon",
+                env!("CARGO_PKG_VERSION"),
+                hello.pid,
+                hello.version
+            )));
+        }
         Ok(Some(Self {
             path: path.to_owned(),
             hello,
@@ -59,11 +67,11 @@ impl Client {
         &self.hello
     }
 
-    /// Asks.
+    /// Asks; the answer is the text of a JSON document.
     ///
     /// # Errors
     /// What the daemon says, or [`ops::Error::NeedsDaemon`] if it is gone.
-    pub async fn ask(&self, request: &Request) -> Result<serde_json::Value, ops::Error> {
+    pub async fn ask(&self, request: &Request) -> Result<String, ops::Error> {
         let stream = UnixStream::connect(&self.path)
             .await
             .map_err(|_| ops::Error::NeedsDaemon)?;
@@ -71,7 +79,7 @@ impl Client {
     }
 }
 
-async fn exchange(stream: UnixStream, request: &Request) -> Result<serde_json::Value, ops::Error> {
+async fn exchange(stream: UnixStream, request: &Request) -> Result<String, ops::Error> {
     let broken = |error: &dyn std::error::Error| {
         ops::Error::Failed(format!("the daemon broke off: {}", ops::with_causes(error)))
     };
@@ -102,7 +110,7 @@ async fn exchange(stream: UnixStream, request: &Request) -> Result<serde_json::V
     let (answer, _) = tokio::join!(answer, connection);
     let (good, body) = answer?;
     if good {
-        return serde_json::from_slice(&body).map_err(|error| broken(&error));
+        return String::from_utf8(body.into()).map_err(|error| broken(&error));
     }
     let failure: Failure = serde_json::from_slice(&body).map_err(|error| broken(&error))?;
     Err(back(failure.error))
@@ -126,6 +134,6 @@ fn back(body: ErrorBody) -> ops::Error {
         "refused" => ops::Error::Refused(body.text),
         "needs-daemon" => ops::Error::NeedsDaemon,
         "config" => ops::Error::Config(body.text),
-        _ => ops::Error::Failed(body.text),
+        _ => ops::Error::Told(body),
     }
 }

@@ -226,7 +226,7 @@ async fn respond(context: &Context, request: hyper::Request<Incoming>) -> Respon
     };
     match read(&name, &body.to_bytes()) {
         Ok(request) => match ops::answer(context, request).await {
-            Ok(answer) => response(StatusCode::OK, &answer),
+            Ok(answer) => response(StatusCode::OK, answer),
             Err(error) => failure(&error),
         },
         Err(error) => failure(&error),
@@ -246,8 +246,9 @@ fn read(name: &str, body: &[u8]) -> Result<Request, ops::Error> {
     })
 }
 
-fn response(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(format!("{body}\n"))));
+fn response(status: StatusCode, mut body: String) -> Response<Full<Bytes>> {
+    body.push('\n');
+    let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -267,5 +268,5 @@ fn failure(error: &ops::Error) -> Response<Full<Bytes>> {
         "full" => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    response(status, &json!({ "error": body }))
+    response(status, json!({ "error": body }).to_string())
 }

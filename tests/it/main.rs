@@ -28,6 +28,7 @@ mod publish;
 mod reload;
 mod samples;
 mod serve;
+mod service;
 mod store_contract;
 mod tidy;
 mod town;
