@@ -12,6 +12,7 @@ mod config;
 mod doctor;
 mod edit;
 mod exit;
+mod export;
 mod feeds;
 pub mod log;
 mod opml;
@@ -193,6 +194,12 @@ enum Command {
         after_help = "Examples:\n  aggd token new morning phone\n  aggd token list\n  aggd token revoke morning phone"
     )]
     Token(token::Args),
+    /// Write every public feed as a file, for a server of static files
+    #[command(
+        after_help = "Each file has the bytes and the time of change that aggd itself would serve, and is only written anew \
+                      when it changed.\n\nExample:\n  aggd export /srv/www/feeds"
+    )]
+    Export(export::Args),
     /// Drop what is too old, now
     #[command(after_help = "Example:\n  aggd gc")]
     Gc,
@@ -225,7 +232,7 @@ enum Command {
 }
 
 /// Commands of later versions: named, so that nobody wonders whether the word was misspelt.
-const LATER: &[&str] = &["export", "extract", "search", "select"];
+const LATER: &[&str] = &["extract", "search", "select"];
 
 /// Runs the command that the arguments name.
 #[must_use]
@@ -269,6 +276,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Fa
         Command::Preview(args) => articles::preview(global, &args, out),
         Command::Retag(args) => retag::run(global, args, out),
         Command::Token(args) => token::run(global, &args, out),
+        Command::Export(args) => export::run(global, &args, out),
         Command::Gc => feeds::gc(global, out),
         Command::Backup(args) => backup::backup(global, &args, out),
         Command::Restore(args) => backup::restore(global, &args, out),

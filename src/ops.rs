@@ -85,6 +85,8 @@ pub enum Request {
     Preview(lists::Preview),
     /// Labels a page of stories again, by the rules of today: [`labels::Retagged`].
     Retag(labels::Retag),
+    /// Where everything public is published: targets of [`Request::Preview`].
+    Addresses {},
     /// Why an article is as it is: [`articles::Explanation`].
     Explain {
         /// Its id.
@@ -342,6 +344,7 @@ pub async fn answer(context: &Context, request: Request) -> Result<String, Error
         Request::Categories {} => json(&labels::categories(context).await?),
         Request::Preview(wanted) => json(&lists::preview(context, &wanted).await?),
         Request::Retag(wanted) => json(&labels::retag(context, &wanted).await?),
+        Request::Addresses {} => json(&lists::addresses(context).await?),
         Request::Explain { id } => json(&articles::explain(context, &id).await?),
         Request::Stories { limit } => json(&stories::list(context, limit).await?),
         Request::SplitStory { id } => json(&stories::split(context, &id).await?),

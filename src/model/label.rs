@@ -104,6 +104,10 @@ pub struct Selection {
     pub month: Option<(i32, u32)>,
     /// No more than these of one leading source on a page.
     pub per_source: Option<u32>,
+    /// First seen strictly after this.
+    pub seen_after: Option<Timestamp>,
+    /// Sightings that an article must have at least.
+    pub sightings: u32,
 }
 
 impl Selection {
@@ -123,6 +127,8 @@ impl Selection {
             before: None,
             month: None,
             per_source: None,
+            seen_after: None,
+            sightings: 0,
         }
     }
 

@@ -15,6 +15,7 @@ mod all_at_once;
 mod backup;
 mod commands;
 mod control;
+mod dates;
 mod dedup;
 mod farm;
 mod fetch;
