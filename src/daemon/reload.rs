@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Parts, ingest_options};
+use super::{Parts, ingest_options, process};
 use crate::config::Config;
 use crate::model::source::{Source, SourceId};
 use crate::model::time::Timestamp;
@@ -17,7 +17,7 @@ const SHAPE: &str = "published-shape";
 impl Parts {
     /// Reads the configuration again and puts it in force; a bad one changes nothing, and shows in status and metrics.
     pub(super) async fn reload(&self) -> Result<Reloaded, String> {
-        match self.try_reload().await {
+        let outcome = match self.try_reload().await {
             Ok(reloaded) => {
                 self.reload_failed.store(None);
                 self.metrics.reload_failed.set(0);
@@ -39,7 +39,9 @@ impl Parts {
                 self.metrics.reload_failed.set(1);
                 Err(reason)
             }
-        }
+        };
+        process::show_status(self);
+        outcome
     }
 
     async fn try_reload(&self) -> Result<Reloaded, String> {
