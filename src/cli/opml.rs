@@ -195,7 +195,7 @@ fn ours(args: &ImportArgs, settings: &str, outline: &Outline) -> Result<(String,
 
 /// What a feed would do on this machine beyond visiting its address. A list of feeds may come from anybody.
 fn reach(feed: &NewFeed) -> Option<&'static str> {
-    feed.iter().find_map(|(key, value)| match key.as_ref() {
+    feed.iter().find_map(|(key, value)| match &**key {
         "command" => Some("it runs a command"),
         "kind" if value.as_str() == Some("exec") => Some("it runs a command"),
         "kind" if value.as_str() == Some("file") => Some("it reads a file of this machine"),

@@ -141,7 +141,7 @@ pub fn feed_lines(feed: &NewFeed) -> String {
     let mut lines = String::from("[[feed]]\n");
     for (key, value) in feed {
         // Writing to a string cannot fail.
-        let key = toml_edit::Key::new(key.as_ref());
+        let key = toml_edit::Key::new(&**key);
         let value = value.clone().decorated("", "");
         let _ = writeln!(lines, "{} = {value}", key.display_repr());
     }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Daemon, Load};
+use super::{Daemon, Load, Parts};
 use crate::clock::Clock;
 
 /// Longest silence of the polling loop that is still life.
@@ -66,16 +66,26 @@ async fn watchdog(daemon: &Daemon) {
     }
 }
 
-/// What `systemctl status` shows.
 fn ready(daemon: &Daemon) {
-    let failed = daemon.parts.reload_failed.load();
-    let status = match failed.as_deref() {
+    tell(&[
+        NotifyState::Ready,
+        NotifyState::Status(&status(&daemon.parts)),
+    ]);
+}
+
+/// What `systemctl status` shows.
+fn status(parts: &Parts) -> String {
+    match parts.reload_failed.load().as_deref() {
         Some(_) => {
             "running with the configuration of before: the last reload was refused".to_owned()
         }
-        None => format!("{} feeds", daemon.parts.config.load().sources.len()),
-    };
-    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        None => format!("{} feeds", parts.config.load().sources.len()),
+    }
+}
+
+/// Brings it up to date after a reload, whoever asked for that.
+pub(super) fn show_status(parts: &Parts) {
+    tell(&[NotifyState::Status(&status(parts))]);
 }
 
 /// Returns at the first SIGINT or SIGTERM.

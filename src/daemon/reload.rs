@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Parts;
+use super::{Parts, process};
 use crate::config::Config;
 use crate::ingest;
 use crate::model::source::{Source, SourceId};
 use crate::model::time::Timestamp;
-use crate::ops::Reloaded;
 use crate::ops::lists;
+use crate::ops::{self, Reloaded};
 use crate::publish;
 use crate::store::{self, Store};
 
 impl Parts {
     /// Reads the configuration again and puts it in force; a bad one changes nothing, and shows in status and metrics.
     pub(super) async fn reload(&self) -> Result<Reloaded, String> {
-        match self.try_reload().await {
+        let outcome = match self.try_reload().await {
             Ok(reloaded) => {
                 self.reload_failed.store(None);
                 self.metrics.reload_failed.set(0);
@@ -38,7 +38,9 @@ impl Parts {
                 self.metrics.reload_failed.set(1);
                 Err(reason)
             }
-        }
+        };
+        process::show_status(self);
+        outcome
     }
 
     async fn try_reload(&self) -> Result<Reloaded, String> {
