@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::pruned::Limits;
+use super::pruned::{Limits, is_known};
 
 /// What is nested deeper becomes `null`.
 const DEPTH: usize = 100;
@@ -81,7 +81,9 @@ impl Lenient<'_> {
                         let value = self.value(depth + 1);
                         // A value that the end of the text cut to nothing was never there.
                         let there = before || !(self.truncated && value.is_null());
-                        if there && room && self.limits.take(2) {
+                        // The feed's own members come in any case, however much stood in them.
+                        let own = depth == 0 && is_known(&name);
+                        if there && (own || room && self.limits.take(2)) {
                             map.entry(name).or_insert(value);
                         }
                     } else {
@@ -313,6 +315,17 @@ mod tests {
             )
         );
         assert_eq!(read("{\"items\":[{\"id\":").0, "{\"items\":[{}]}");
+    }
+
+    #[test]
+    fn what_is_too_much_does_not_hide_the_beginning() {
+        let text = format!("{{\"items\":[{}", "{\"id\":1},".repeat(300_000));
+        let (value, _, complete) = parse(&text, &Limits::new(0, 3));
+        assert!(!complete);
+        assert_eq!(
+            value.to_string(),
+            "{\"items\":[{\"id\":1},{\"id\":1},{\"id\":1},{\"id\":1}]}"
+        );
     }
 
     #[test]

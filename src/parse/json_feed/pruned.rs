@@ -96,6 +96,11 @@ impl Limits {
     }
 }
 
+/// Whether JSON Feed has a member of this name.
+pub(super) fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name)
+}
+
 /// Reads a JSON document; the error says where it is none.
 pub(super) fn parse(text: &str, limits: &Limits) -> serde_json::Result<Value> {
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -188,7 +193,7 @@ impl<'de> Visitor<'de> for Pruned<'_> {
         let room = limits.take(Limits::OBJECT);
         while let Some(name) = access.next_key::<String>()? {
             // The first of several members of one name counts.
-            let wanted = KNOWN.contains(&name.as_str()) && !object.contains_key(&name);
+            let wanted = is_known(&name) && !object.contains_key(&name);
             if room && wanted && limits.take(2) {
                 let member = Pruned {
                     limits,

@@ -198,7 +198,8 @@ pub(super) fn bound(prefix: &str, uri: &str) -> Ns {
         .map(|c| c.to_ascii_lowercase())
         .collect();
     let hints = HINTS.iter().find(|(ns, _)| *ns == usual);
-    let resembles = letters.is_empty()
+    let cut_short = matches!(letters.as_str(), "" | "http" | "https");
+    let resembles = cut_short
         || hints.is_some_and(|(_, hints)| hints.iter().any(|hint| letters.contains(hint)));
     if resembles { usual } else { ns }
 }
@@ -301,6 +302,7 @@ mod tests {
         for (prefix, uri, ns) in [
             ("dc", "http://purl.org//dcelements/1.1/", Ns::Dc),
             ("media", "", Ns::Media),
+            ("dc", "http:/", Ns::Dc),
             ("content", "http:/ /purl.org/rss/1.0/mod&ules/", Ns::Content),
             ("media", "http://example.org/ours", Ns::Other),
             ("ours", "http://purl.org/ours", Ns::Other),
