@@ -959,7 +959,8 @@ impl Table {
     /// What must go to sled, in batches, in the order that makes doing it again harmless.
     fn parcels(&self) -> Vec<Vec<ItemChange>> {
         let mut lists: BTreeMap<[u8; 5], Vec<ItemChange>> = BTreeMap::new();
-        let (mut keys, mut articles): (Vec<Vec<ItemChange>>, Vec<ItemChange>) = Default::default();
+        let mut keys: Vec<Vec<ItemChange>> = Vec::new();
+        let mut articles = Vec::new();
         for (key, slot) in self.slots.iter().filter(|(_, slot)| slot.dirty) {
             let change = ItemChange {
                 key: key.clone(),
