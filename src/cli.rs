@@ -9,6 +9,7 @@ mod articles;
 mod backup;
 mod check;
 mod config;
+mod doctor;
 mod edit;
 mod exit;
 mod feeds;
@@ -36,7 +37,7 @@ use out::Out;
     version,
     propagate_version = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  aggd add-feed https://blog.rust-lang.org/ --category tech\n  aggd run\n  aggd status"
+    after_help = "Examples:\n  aggd add-feed https://blog.rust-lang.org/ --category tech\n  aggd run\n  aggd status\n\nExit codes:\n  0 done, 1 failed, 2 called wrongly, 3 nothing found, 4 some feeds failed, 5 refused,\n  69 daemon needed and absent, 73 cannot write, 75 store busy, 77 not allowed,\n  78 configuration invalid"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -160,8 +161,8 @@ enum Command {
     #[command(after_help = "Example:\n  aggd export-opml feeds.opml")]
     ExportOpml(opml::ExportArgs),
     /// Show every setting in force, and where it was written
-    #[command(after_help = "Example:\n  aggd config")]
-    Config,
+    #[command(after_help = "Examples:\n  aggd config\n  aggd config rust-blog")]
+    Config(config::ShowArgs),
     /// Print the JSON Schema of the configuration, for editors
     #[command(after_help = "Example:\n  aggd schema > feeds.schema.json")]
     Schema,
@@ -244,9 +245,9 @@ fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Fa
         Command::Parse(args) => parse(&args),
         Command::ImportOpml(args) => opml::import(global, &args, out),
         Command::ExportOpml(args) => opml::export(global, &args, out),
-        Command::Config => config::show(global, out),
+        Command::Config(args) => config::show(global, &args, out),
         Command::Schema => config::schema(out),
-        Command::Doctor => config::doctor(global, out),
+        Command::Doctor => doctor::run(global, out),
         Command::Preview(args) => articles::preview(global, &args, out),
         Command::Gc => feeds::gc(global, out),
         Command::Backup(args) => backup::backup(global, &args, out),

@@ -9,6 +9,7 @@ mod effective;
 mod files;
 mod json_schema;
 mod later;
+mod manual;
 mod nearest;
 mod problem;
 mod read;
@@ -18,12 +19,13 @@ mod source;
 mod typed;
 pub mod value;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use effective::{Setting, effective};
+pub use effective::{Setting, effective, effective_feed};
 pub use json_schema::json_schema;
+pub use manual::manual;
 pub use nearest::hint;
 pub use problem::{Errors, Place, Problem};
 pub use read::read;
@@ -145,18 +147,17 @@ impl Config {
         keys.len()
     }
 
-    /// The names of the `[category.NAME]` tables, as spelt.
-    #[must_use]
-    pub fn category_names(&self) -> HashSet<String> {
-        let categories = self.label.categories.values();
-        categories.map(|category| category.name.clone()).collect()
-    }
-
     /// One source.
     #[must_use]
     pub fn source(&self, id: &SourceId) -> Option<&Source> {
         self.sources.iter().find(|source| source.id == *id)
     }
+}
+
+/// The key under which a category is known, however its name is spelt.
+#[must_use]
+pub fn category_key(name: &str) -> String {
+    crate::text::key(name.trim())
 }
 
 /// Reads the configuration for somebody who is going to visit sources: a missing secret is a mistake.
@@ -198,13 +199,32 @@ pub fn socket(path: Option<&Path>) -> Option<PathBuf> {
     Some(read::control(&file, &surroundings).socket)
 }
 
-/// Reads the configuration as it would be if its first file held this text: what an edit is tried with.
+/// Reads the configuration as it would be if its first file held this text.
 ///
 /// # Errors
 /// As [`load`].
 pub fn load_text(file: File, secrets: Secrets) -> Result<Config, Errors> {
+    load_gathered(files::gather(file, &[]), secrets)
+}
+
+/// Reads the configuration as it would be if some of its files, named as they are included, held these texts: what an
+/// edit is tried with.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_changed(main: &Path, changed: &[File], secrets: Secrets) -> Result<Config, Errors> {
+    let first = match changed.iter().find(|file| file.path == main) {
+        Some(file) => file.clone(),
+        None => files::open(main)?,
+    };
+    load_gathered(files::gather(first, changed), secrets)
+}
+
+fn load_gathered(
+    (files, mut wrong): (Vec<File>, Vec<Problem>),
+    secrets: Secrets,
+) -> Result<Config, Errors> {
     let env = |name: &str| std::env::var(name).ok();
-    let (files, mut wrong) = files::gather(file)?;
     let surroundings = Surroundings {
         env: &env,
         file: &|path| std::fs::read_to_string(path),

@@ -30,7 +30,7 @@ use crate::publish::Publisher;
 use crate::serve;
 use crate::store::{self, Store};
 
-pub use process::run;
+pub use process::{asked_to_stop, run};
 
 /// How long readers may take to finish their requests, and visits to keep what they brought.
 const DRAIN: Duration = Duration::from_secs(10);

@@ -47,6 +47,8 @@ pub enum Request {
     Moved {},
     /// Visits sources now: [`feeds::Fetched`].
     Fetch(feeds::Fetch),
+    /// How far the visits since a moment have come: [`feeds::Progress`].
+    Progress(feeds::Since),
     /// A list of articles: [`articles::ArticleRow`]s.
     Articles(articles::Query),
     /// One article: [`articles::ArticleView`].
@@ -135,6 +137,12 @@ pub enum Error {
     /// It was refused: by the state of things, or because the answer would do harm.
     #[error("{0}")]
     Refused(String),
+    /// This user may not.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// What a daemon answered, of a kind that has no variant of its own here.
+    #[error("{}", .0.text)]
+    Told(ErrorBody),
     /// Only a running daemon can do this.
     #[error("no daemon is running here; start it with `aggd run`")]
     NeedsDaemon,
@@ -163,6 +171,8 @@ impl Error {
     #[must_use]
     pub fn body(&self) -> ErrorBody {
         let kind = match self {
+            Self::Told(body) => return body.clone(),
+            Self::NotAllowed(_) => "not-allowed",
             Self::NotFound(_) => "not-found",
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
@@ -272,11 +282,11 @@ impl Context {
     }
 }
 
-/// Answers a request.
+/// Answers a request, as the text of a JSON document: ten thousand rows are written once and read once.
 ///
 /// # Errors
 /// [`Error`], by what one would do about it.
-pub async fn answer(context: &Context, request: Request) -> Result<serde_json::Value, Error> {
+pub async fn answer(context: &Context, request: Request) -> Result<String, Error> {
     match request {
         Request::Hello {} => json(&context.hello()),
         Request::ListFeeds(filter) => json(&feeds::list(context, &filter).await?),
@@ -284,6 +294,7 @@ pub async fn answer(context: &Context, request: Request) -> Result<serde_json::V
         Request::FeedStatus { id } => json(&feeds::one(context, &id).await?),
         Request::Moved {} => json(&feeds::moved(context).await?),
         Request::Fetch(fetch) => json(&feeds::fetch(context, &fetch).await?),
+        Request::Progress(since) => json(&feeds::progress(context, &since).await?),
         Request::Articles(query) => json(&articles::list(context, &query).await?),
         Request::Article { id } => json(&articles::show(context, &id).await?),
         Request::Sightings { after, most } => {
@@ -300,8 +311,8 @@ pub async fn answer(context: &Context, request: Request) -> Result<serde_json::V
     }
 }
 
-fn json(answer: &impl Serialize) -> Result<serde_json::Value, Error> {
-    serde_json::to_value(answer).map_err(|error| Error::Failed(format!("no answer: {error}")))
+fn json(answer: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(answer).map_err(|error| Error::Failed(format!("no answer: {error}")))
 }
 
 async fn reload(context: &Context) -> Result<Reloaded, Error> {

@@ -47,6 +47,16 @@ pub struct Options {
     pub trusted_proxies: Vec<ipnet::IpNet>,
 }
 
+impl Options {
+    /// The TCP addresses among those to listen on.
+    pub fn tcp_addresses(&self) -> impl Iterator<Item = std::net::SocketAddr> {
+        self.listen.iter().filter_map(|one| match one {
+            Listen::Tcp(address) => Some(*address),
+            Listen::Unix(_) | Listen::Passed(_) => None,
+        })
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

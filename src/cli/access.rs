@@ -1,6 +1,6 @@
 //! The way to the articles: through the socket of a running daemon, or else to the store itself.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,13 @@ use crate::ops::{self, Context, Request, backups};
 
 /// Where the packaged service has its socket.
 const SERVICE_SOCKET: &str = "/run/aggd/control.sock";
+/// Where a daemon without a runtime directory has it, in its store.
+const STORE_SOCKET: &str = "control.sock";
 /// How long a store that somebody holds without answering is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(100);
+/// How often a person who waits is told how far it has come.
+const REFRESH: Duration = Duration::from_millis(500);
 
 /// What a command needs of the store when there is no daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,23 @@ pub(super) enum Need {
 enum Door {
     Daemon(Client),
     Here(Box<Context>),
+}
+
+impl Door {
+    async fn ask(&self, request: Request) -> Result<String, ops::Error> {
+        match self {
+            Self::Daemon(client) => client.ask(&request).await,
+            Self::Here(context) => ops::answer(context, request).await,
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: &str) -> Result<T, Failure> {
+    serde_json::from_str(answer).map_err(|error| {
+        Failure::failed(format!(
+            "the daemon's answer cannot be read ({error}); daemon and command are of different versions, restart the daemon"
+        ))
+    })
 }
 
 /// An open door, with the runtime that carries the questions through it.
@@ -66,17 +87,38 @@ impl Access {
 
     /// Asks, and reads the answer.
     pub(super) fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T, Failure> {
+        read(&self.runtime.block_on(self.door.ask(request))?)
+    }
+
+    /// Asks what takes long; meanwhile a person at a terminal sees how far it has come, on stderr.
+    pub(super) fn ask_showing<T: DeserializeOwned, P: DeserializeOwned>(
+        &self,
+        request: Request,
+        how_far: &Request,
+        words: impl Fn(&P) -> String,
+        global: &Global,
+    ) -> Result<T, Failure> {
+        if global.quiet || !std::io::stderr().is_terminal() {
+            return self.ask(request);
+        }
         let answer = self.runtime.block_on(async {
-            match &self.door {
-                Door::Daemon(client) => client.ask(&request).await,
-                Door::Here(context) => ops::answer(context, request).await,
-            }
+            let mut answer = std::pin::pin!(self.door.ask(request));
+            let answer = loop {
+                tokio::select! {
+                    answer = answer.as_mut() => break answer,
+                    () = tokio::time::sleep(REFRESH) => {}
+                }
+                // Not knowing how far it has come is no reason to stop.
+                if let Ok(answer) = self.door.ask(how_far.clone()).await
+                    && let Ok(progress) = serde_json::from_str(&answer)
+                {
+                    eprint!("\r\x1b[K{}", words(&progress));
+                }
+            };
+            eprint!("\r\x1b[K");
+            answer
         })?;
-        serde_json::from_value(answer).map_err(|error| {
-            Failure::failed(format!(
-                "the daemon's answer cannot be read ({error}); daemon and command are of different versions, restart the daemon"
-            ))
-        })
+        read(&answer)
     }
 
     /// Has a backup written.
@@ -158,20 +200,30 @@ pub(super) async fn daemon(
     {
         return Ok(Some(greeted(client)));
     }
-    let service = PathBuf::from(SERVICE_SOCKET);
-    if written.as_ref() == Some(&service) {
-        return Ok(None);
-    }
-    // The service may run with another feeds.toml than the one that is meant here.
-    match Client::connect(&service).await {
-        Ok(Some(client)) if belongs(&client, global, config) => Ok(Some(greeted(client))),
+    // The service, or a daemon that was started without a runtime directory: each may run with another feeds.toml than the
+    // one that is meant here.
+    let service = Some(PathBuf::from(SERVICE_SOCKET));
+    let beside = config.map(|config| config.store.path.join(STORE_SOCKET));
+    for path in [service, beside].into_iter().flatten() {
+        if written.as_ref() == Some(&path) {
+            continue;
+        }
         // A socket that is not ours to use belongs to another configuration too.
-        Ok(_) | Err(_) => Ok(None),
+        if let Ok(Some(client)) = Client::connect(&path).await
+            && belongs(&client, global, config)
+        {
+            return Ok(Some(greeted(client)));
+        }
     }
+    Ok(None)
 }
 
 fn belongs(client: &Client, global: &Global, config: Option<&Config>) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
+    let store = config.and_then(|config| real(&config.store.path));
+    if store.is_some() && store == real(&client.hello().store) {
+        return true;
+    }
     let ours = match config {
         Some(config) => config.files.first().and_then(|path| real(path)),
         None => match config::locate(global.config.as_deref()) {

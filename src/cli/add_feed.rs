@@ -1,6 +1,6 @@
 //! `aggd add-feed`: looks at an address, shows what is there, and appends it to the configuration.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, IsTerminal, Write};
 
 use clap::ValueEnum;
@@ -13,7 +13,7 @@ use super::feeds::Times;
 use super::out::Out;
 use super::{Exit, Failure, Global};
 use crate::config::edit::{Locked, NewFeed, append, feed_lines, list, text};
-use crate::config::{self, Config, Secrets};
+use crate::config::{self, Config, File, Secrets};
 use crate::ops::discover::{self, Found};
 
 /// Arguments of `aggd add-feed`.
@@ -231,24 +231,23 @@ fn write(
     chosen: Vec<(String, Option<Found>)>,
     out: &mut Out,
 ) -> Result<Vec<Planned>, Failure> {
-    let mut locked = Locked::open(path)?;
+    let locked = Locked::open(path)?;
     let before = edit::read_again(path, locked.text())?;
-    let mut taken: HashSet<String> = before.sources.iter().map(|s| s.id.to_string()).collect();
+    let mut ids = Ids::of(&before);
     let mut new: Vec<NewFeed> = Vec::new();
     let mut planned = Vec::new();
     for (url, found) in chosen {
         refuse_doubles(&before, &url)?;
         let id = match &args.id {
-            Some(id) if taken.contains(id) => {
+            Some(id) if !ids.claim(id) => {
                 return Err(Failure::new(
                     Exit::Refused,
                     format!("there is already a feed `{id}`; choose another --id"),
                 ));
             }
             Some(id) => id.clone(),
-            None => free_id(&url, &taken),
+            None => ids.make(&url),
         };
-        taken.insert(id.clone());
         new.push(feed(args, &id, &url));
         planned.push(Planned {
             id,
@@ -262,7 +261,10 @@ fn write(
             }),
         });
     }
-    let after = append(locked.text(), &new);
+    let after = [File {
+        path: path.to_owned(),
+        text: append(locked.text(), &new),
+    }];
     edit::try_out(path, &after)?;
     let lines: Vec<String> = new.iter().map(feed_lines).collect();
     if args.dry_run {
@@ -271,11 +273,12 @@ fn write(
         }
         return Ok(planned);
     }
-    edit::write_or_show(&mut locked, &after, &lines.join("\n"), out)?;
+    let mut held = [locked];
+    edit::write_or_show(&mut held, &after, &lines.join("\n"), out)?;
     for one in &planned {
         out.note(&format!("added `{}` to {}", one.id, path.display()))?;
     }
-    edit::reload(global, &before, &mut locked, out)?;
+    edit::reload(global, &before, &mut held, out)?;
     Ok(planned)
 }
 
@@ -294,20 +297,45 @@ fn refuse_doubles(config: &Config, url: &str) -> Result<(), Failure> {
     }
 }
 
-/// The id that the address gives, with a number if another feed has it.
-pub(super) fn free_id(url: &str, taken: &HashSet<String>) -> String {
-    let id = config::default_id(&config::without_user_info(url)).to_string();
-    if !taken.contains(&id) {
-        return id;
+/// The ids that feeds have, and those that new ones get.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    taken: HashSet<String>,
+    /// For an id that an address gave: the next number to try.
+    numbers: HashMap<String, u32>,
+}
+
+impl Ids {
+    pub(super) fn of(config: &Config) -> Self {
+        let taken = config.sources.iter().map(|source| source.id.to_string());
+        Self {
+            taken: taken.collect(),
+            numbers: HashMap::new(),
+        }
     }
-    let short = id
-        .get(..id.len().min(58))
-        .unwrap_or(&id)
-        .trim_end_matches('-');
-    (2..=u32::MAX)
-        .map(|number| format!("{short}-{number}"))
-        .find(|id| !taken.contains(id))
-        .unwrap_or(id)
+
+    /// Takes this id; false if another feed has it.
+    pub(super) fn claim(&mut self, id: &str) -> bool {
+        self.taken.insert(id.to_owned())
+    }
+
+    /// The id that the address gives, with a number if another feed has it.
+    pub(super) fn make(&mut self, url: &str) -> String {
+        let id = config::default_id(&config::without_user_info(url)).to_string();
+        if self.claim(&id) {
+            return id;
+        }
+        let short = id.get(..id.len().min(53)).unwrap_or(&id);
+        let short = short.trim_end_matches('-').to_owned();
+        loop {
+            let number = self.numbers.entry(short.clone()).or_insert(1);
+            *number += 1;
+            let numbered = format!("{short}-{number}");
+            if self.claim(&numbered) {
+                return numbered;
+            }
+        }
+    }
 }
 
 fn feed(args: &Args, id: &str, url: &str) -> NewFeed {
@@ -337,8 +365,11 @@ mod tests {
 
     #[test]
     fn an_id_that_is_taken_gets_a_number() {
-        let taken = HashSet::from(["a-org".to_owned(), "a-org-2".to_owned()]);
-        assert_eq!(free_id("https://a.org/", &taken), "a-org-3");
-        assert_eq!(free_id("https://b.org/", &taken), "b-org");
+        let mut ids = Ids::default();
+        assert!(ids.claim("a-org-2"));
+        let made: Vec<String> = (0..3).map(|_| ids.make("https://a.org/")).collect();
+        assert_eq!(made, ["a-org", "a-org-3", "a-org-4"]);
+        assert_eq!(ids.make("https://b.org/"), "b-org");
+        assert!(!ids.claim("b-org"));
     }
 }

@@ -224,7 +224,7 @@ pub(super) fn verify(global: &Global, args: &VerifyArgs, out: &mut Out) -> Resul
     let verified: backups::Verified = if let Some(client) = client {
         let repair = args.repair;
         let answer = runtime.block_on(client.ask(&Request::Verify { repair }))?;
-        serde_json::from_value(answer)
+        serde_json::from_str(&answer)
             .map_err(|error| Failure::failed(format!("the daemon's answer: {error}")))?
     } else {
         runtime.block_on(async {

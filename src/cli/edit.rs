@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::access::{self, Access, Need};
 use super::out::Out;
 use super::{Exit, Failure, Global};
@@ -59,28 +61,43 @@ pub(super) fn remove(global: &Global, args: &RemoveArgs, out: &mut Out) -> Resul
             args.ids.join(", ")
         ))?;
     }
-    for (file, ids) in files {
-        let mut locked = Locked::open(&file)?;
-        let after = edit::remove(locked.text(), &file, &ids)?;
-        if file == path {
-            try_out(&path, &after)?;
-        }
-        let what = format!("take out of {}: {}\n", file.display(), ids.join(", "));
-        write_or_show(&mut locked, &after, &what, out)?;
+    let mut held: Vec<Locked> = Vec::new();
+    let mut changed: Vec<File> = Vec::new();
+    let mut by_hand = Vec::new();
+    for (file, ids) in &files {
+        let locked = Locked::beside(file, &held)?;
+        let text = edit::remove(locked.text(), file, ids)?;
+        by_hand.push(format!(
+            "take out of {}: {}\n",
+            file.display(),
+            ids.join(", ")
+        ));
+        let path = file.clone();
+        changed.push(File { path, text });
+        held.push(locked);
+    }
+    try_out(&path, &changed)?;
+    write_or_show(&mut held, &changed, &by_hand.concat(), out)?;
+    for (file, ids) in &files {
         out.note(&format!(
             "removed {} from {}",
             ids.join(", "),
             file.display()
         ))?;
-        reload(global, &config, &mut locked, out)?;
     }
+    reload(global, &config, &mut held, out)?;
+    let mut articles = 0;
     if args.purge {
         let access = Access::open(global, Need::Maybe)?;
         for id in &args.ids {
             let dropped: u64 = access.ask(Request::Purge { id: id.clone() })?;
+            articles += dropped;
             out.note(&format!("dropped {dropped} articles of `{id}`"))?;
         }
         access.close()?;
+    }
+    if out.is_json() {
+        out.json(&json!({ "removed": args.ids, "articles_dropped": articles }))?;
     }
     Ok(Exit::Done)
 }
@@ -112,7 +129,7 @@ pub(super) fn edit(global: &Global, args: &EditArgs, out: &mut Out) -> Result<Ex
             "its articles hang on the id of a feed; it cannot be changed",
         ));
     }
-    let mut locked = Locked::open(&file)?;
+    let locked = Locked::open(&file)?;
     // Without an id of its own a feed is named after its address: a new one would make it another feed.
     let mut text = edit::with_id(locked.text(), &file, &args.id)?;
     for (key, value) in &sets {
@@ -124,19 +141,29 @@ pub(super) fn edit(global: &Global, args: &EditArgs, out: &mut Out) -> Result<Ex
     }
     if text == locked.text() {
         out.note("nothing changed")?;
-        return Ok(Exit::Done);
+        return edited(args, false, out);
     }
-    if file == path {
-        try_out(&path, &text)?;
-    }
+    let changed = [File {
+        path: file.clone(),
+        text,
+    }];
+    try_out(&path, &changed)?;
     let lines: Vec<String> = sets
         .iter()
         .map(|(key, value)| format!("{key} = {value}\n"))
         .chain(args.unset.iter().map(|key| format!("without {key}\n")))
         .collect();
-    write_or_show(&mut locked, &text, &lines.concat(), out)?;
+    let mut held = [locked];
+    write_or_show(&mut held, &changed, &lines.concat(), out)?;
     out.note(&format!("changed `{}` in {}", args.id, file.display()))?;
-    reload(global, &config, &mut locked, out)?;
+    reload(global, &config, &mut held, out)?;
+    edited(args, true, out)
+}
+
+fn edited(args: &EditArgs, changed: bool, out: &mut Out) -> Result<Exit, Failure> {
+    if out.is_json() {
+        out.json(&json!({ "id": args.id, "changed": changed }))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -158,10 +185,13 @@ fn file_of(config: &Config, id: &str) -> Result<PathBuf, Failure> {
         .zip(&config.places)
         .find(|(source, _)| source.id.as_str() == id)
         .map(|(_, place)| place.file.clone());
-    place.ok_or_else(|| {
-        let hint = config::hint(id, config.sources.iter().map(|s| s.id.as_str()));
-        Failure::new(Exit::NotFound, format!("there is no feed `{id}`{hint}"))
-    })
+    place.ok_or_else(|| no_such_feed(config, id))
+}
+
+/// In words, with the id that was probably meant.
+pub(super) fn no_such_feed(config: &Config, id: &str) -> Failure {
+    let hint = config::hint(id, config.sources.iter().map(|s| s.id.as_str()));
+    Failure::new(Exit::NotFound, format!("there is no feed `{id}`{hint}"))
 }
 
 /// Asks on a terminal; elsewhere nobody can answer.
@@ -192,14 +222,10 @@ pub(super) fn read_again(path: &Path, text: &str) -> Result<Config, Failure> {
     Ok(config::load_text(file, Secrets::Optional)?)
 }
 
-/// Makes sure that the file would still be a configuration. It was one before, so what is wrong now was asked for.
-pub(super) fn try_out(path: &Path, text: &str) -> Result<Config, Failure> {
-    let file = File {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    match config::load_text(file, Secrets::Optional) {
-        Ok(config) => Ok(config),
+/// Makes sure that the files would still be a configuration. They were one before, so what is wrong now was asked for.
+pub(super) fn try_out(main: &Path, changed: &[File]) -> Result<(), Failure> {
+    match config::load_changed(main, changed, Secrets::Optional) {
+        Ok(_) => Ok(()),
         Err(Errors::Invalid(problems)) => {
             let words: Vec<&str> = problems.iter().map(|one| one.text.as_str()).collect();
             Err(Failure::usage(words.join("\naggd: ")))
@@ -208,59 +234,71 @@ pub(super) fn try_out(path: &Path, text: &str) -> Result<Config, Failure> {
     }
 }
 
-/// Writes; where that is not allowed, the exact lines go to stdout for somebody who may.
+/// Writes all or none; where that is not allowed, the exact lines go to stdout for somebody who may.
 pub(super) fn write_or_show(
-    locked: &mut Locked,
-    text: &str,
+    held: &mut [Locked],
+    changed: &[File],
     lines: &str,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    match locked.write(text) {
-        Ok(()) => Ok(()),
-        Err(error @ edit::Error::NotWritable { .. }) => {
-            out.text(lines)?;
-            out.flush()?;
-            let mut failure = Failure::from(error);
-            failure
-                .text
-                .push_str("; the lines above are what is to be changed by hand");
-            Err(failure)
-        }
-        Err(error) => Err(error.into()),
+    let written = held.iter().try_for_each(Locked::writable).and_then(|()| {
+        let mut pairs = held.iter_mut().zip(changed);
+        pairs.try_for_each(|(locked, file)| locked.write(&file.text))
+    });
+    let Err(error) = written else { return Ok(()) };
+    let is_forbidden = matches!(error, edit::Error::NotWritable { .. });
+    let mut failure = Failure::from(error);
+    put_back(held, &mut failure);
+    if is_forbidden {
+        out.text(lines)?;
+        out.flush()?;
+        failure
+            .text
+            .push_str("; the lines above are what is to be changed by hand");
     }
+    Err(failure)
 }
 
-/// Tells the daemon, if one runs with this configuration; if it refuses, the file is as it was.
+/// Tells the daemon, if one runs with this configuration; if it cannot follow, the files are as they were.
 pub(super) fn reload(
     global: &Global,
     config: &Config,
-    locked: &mut Locked,
+    held: &mut [Locked],
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let runtime = access::runtime()?;
-    let asked = runtime.block_on(async {
+    let asked = access::runtime()?.block_on(async {
         let Some(client) = access::daemon(global, Some(config)).await? else {
-            return Ok(None);
+            return Ok(false);
         };
-        Ok::<_, Failure>(Some(client.ask(&Request::Reload {}).await))
-    })?;
-    match asked {
-        Some(Ok(_)) => Ok(()),
-        None | Some(Err(ops::Error::NeedsDaemon)) => {
-            out.note("no daemon is running; `aggd run` will find it there")?;
-            Ok(())
+        match client.ask(&Request::Reload {}).await {
+            Ok(_) => Ok(true),
+            Err(ops::Error::NeedsDaemon) => Ok(false),
+            Err(error) => Err(Failure::from(error)),
         }
-        Some(Err(error)) => {
-            let back = locked.restore();
-            let mut failure = Failure::from(error);
-            failure.text = match back {
-                Ok(()) => format!(
-                    "the daemon refused, the file is as before: {}",
-                    failure.text
-                ),
-                Err(error) => format!("the daemon refused ({}), and {error}", failure.text),
-            };
+    });
+    match asked {
+        Ok(true) => Ok(()),
+        Ok(false) => out.note("no daemon is running; `aggd run` will find it there"),
+        Err(mut failure) => {
+            failure.text = format!(
+                "the daemon does not follow, the file is as before: {}",
+                failure.text
+            );
+            put_back(held, &mut failure);
             Err(failure)
+        }
+    }
+}
+
+/// What was written is taken back; where that cannot be done, the failure says so.
+fn put_back(held: &mut [Locked], failure: &mut Failure) {
+    for locked in held {
+        if let Err(error) = locked.restore() {
+            failure.text = format!(
+                "{}; but {} could not be put back: {error}",
+                failure.text,
+                locked.shown().display()
+            );
         }
     }
 }

@@ -176,9 +176,12 @@ impl From<anyhow::Error> for Failure {
             Ok(errors) => return errors.into(),
             Err(error) => error,
         };
-        let exit = error
-            .chain()
-            .find_map(|cause| ops::kind_of(cause).map(exit_of));
+        let exit = error.chain().find_map(|cause| {
+            let known = ops::kind_of(cause).map(exit_of);
+            let io = cause.downcast_ref::<std::io::Error>();
+            let denied = io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied);
+            known.or(denied.then_some(Exit::NotAllowed))
+        });
         Self::new(exit.unwrap_or(Exit::Failed), format!("{error:#}"))
     }
 }

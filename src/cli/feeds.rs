@@ -9,7 +9,7 @@ use super::{Exit, Failure, Global};
 use crate::clock::{Clock, SystemClock};
 use crate::model::time::Timestamp;
 use crate::ops::feeds::{
-    FeedRow, FeedStatus, Fetch, Fetched, Filter, Moved, Status, Swept, is_failing,
+    FeedRow, FeedStatus, Fetch, Fetched, Filter, Moved, Progress, Since, Status, Swept, is_failing,
 };
 use crate::ops::{Reloaded, Request};
 
@@ -354,11 +354,21 @@ fn one(access: &Access, id: &str, out: &mut Out) -> Result<Exit, Failure> {
 
 pub(super) fn fetch(global: &Global, args: FetchArgs, out: &mut Out) -> Result<Exit, Failure> {
     let access = Access::open(global, Need::Create)?;
-    let fetched: Fetched = access.ask(Request::Fetch(Fetch {
+    let how_far = Request::Progress(Since {
+        micros: SystemClock.now().as_micros(),
+        ids: args.ids.clone(),
+    });
+    let request = Request::Fetch(Fetch {
         ids: args.ids,
         force: args.force,
         wait: args.wait,
-    }))?;
+    });
+    let fetched: Fetched = access.ask_showing(
+        request,
+        &how_far,
+        |progress: &Progress| format!("{} of {} feeds visited", progress.visited, progress.of),
+        global,
+    )?;
     if out.is_json() {
         out.json(&fetched)?;
     } else {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::access;
-use super::add_feed::free_id;
+use super::add_feed::Ids;
 use super::check::counted;
 use super::edit;
 use super::out::Out;
@@ -16,7 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::edit::{
     Locked, NewFeed, append, categories_of, category_lines, feeds_of, inline_pairs, list, text,
 };
-use crate::config::{self, Config, Secrets};
+use crate::config::{self, Config, File, Secrets};
 use crate::ops::discover;
 use crate::ops::opml::{self, Folder, Opml, Outline};
 
@@ -62,7 +62,7 @@ pub(super) fn import(global: &Global, args: &ImportArgs, out: &mut Out) -> Resul
             format!("{} names no feed; is it OPML?", args.file.display()),
         ));
     }
-    let mut locked = Locked::open(&path)?;
+    let locked = Locked::open(&path)?;
     let before = edit::read_again(&path, locked.text())?;
     let mut imported = Imported::default();
     let new = plan(args, &before, &opml, &mut imported);
@@ -76,14 +76,19 @@ pub(super) fn import(global: &Global, args: &ImportArgs, out: &mut Out) -> Resul
         report(&imported, args, out)?;
         return Ok(Exit::Done);
     }
-    edit::try_out(&path, &after)?;
     let added = after
         .get(locked.text().len()..)
         .unwrap_or_default()
         .to_owned();
-    edit::write_or_show(&mut locked, &after, added.trim_start(), out)?;
+    let changed = [File {
+        path: path.clone(),
+        text: after,
+    }];
+    edit::try_out(&path, &changed)?;
+    let mut held = [locked];
+    edit::write_or_show(&mut held, &changed, added.trim_start(), out)?;
     report(&imported, args, out)?;
-    edit::reload(global, &before, &mut locked, out)?;
+    edit::reload(global, &before, &mut held, out)?;
     Ok(Exit::Done)
 }
 
@@ -120,7 +125,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn plan(args: &ImportArgs, before: &Config, opml: &Opml, imported: &mut Imported) -> Vec<NewFeed> {
-    let mut ids: HashSet<String> = before.sources.iter().map(|s| s.id.to_string()).collect();
+    let mut ids = Ids::of(before);
     let mut urls: HashSet<String> = before.sources.iter().map(|s| s.url.clone()).collect();
     let mut new = Vec::new();
     for outline in &opml.feeds {
@@ -149,10 +154,9 @@ fn plan(args: &ImportArgs, before: &Config, opml: &Opml, imported: &mut Imported
             .find(|(key, _)| key == "id")
             .and_then(|(_, id)| id.as_str().map(str::to_owned));
         let id = match wanted {
-            Some(id) if !ids.contains(&id) => id,
-            _ => free_id(&url, &ids),
+            Some(id) if ids.claim(&id) => id,
+            _ => ids.make(&url),
         };
-        ids.insert(id.clone());
         let mut whole: NewFeed = vec![("id".into(), text(&id))];
         whole.extend(feed.into_iter().filter(|(key, _)| key != "id"));
         new.push(whole);
@@ -177,6 +181,12 @@ fn ours(settings: &str, outline: &Outline) -> Result<(String, NewFeed), String> 
 
 /// A feed of another reader: the outermost folder is its category, what lies between are tags.
 fn theirs(args: &ImportArgs, outline: &Outline) -> Result<(String, NewFeed), String> {
+    if outline.scraped {
+        return Err(format!(
+            "{} is no feed; the other reader makes one of it by rules that aggd does not know",
+            outline.url
+        ));
+    }
     let url = discover::address(&outline.url)
         .ok_or_else(|| format!("`{}` is not the address of a feed", outline.url))?;
     let url = if url::Url::parse(&outline.url).is_ok() && !outline.url.starts_with("feed:") {
@@ -212,12 +222,12 @@ fn new_categories(args: &ImportArgs, before: &Config, opml: &Opml) -> String {
     if args.category.is_some() {
         return String::new();
     }
-    let mut seen: HashSet<String> = before.category_names();
+    let mut seen: HashSet<String> = before.label.categories.keys().cloned().collect();
     opml.folders
         .iter()
         .filter_map(|folder| {
             let pairs = inline_pairs(folder.settings.as_deref()?)?;
-            seen.insert(folder.name.clone())
+            seen.insert(config::category_key(&folder.name))
                 .then(|| category_lines(&folder.name, &pairs))
         })
         .collect()
@@ -238,6 +248,7 @@ pub(super) fn export(global: &Global, args: &ExportArgs, out: &mut Out) -> Resul
                 home: None,
                 folders: feed.category.into_iter().collect(),
                 labels: Vec::new(),
+                scraped: false,
                 settings: Some(feed.settings),
             });
         }

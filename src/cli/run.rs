@@ -42,12 +42,21 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
         let mut ended = std::pin::pin!(ended);
         tokio::select! {
             counts = ended.as_mut() => counts,
-            _ = tokio::signal::ctrl_c() => {
+            _ = daemon::asked_to_stop() => {
                 stop.cancel();
                 ended.await
             }
         }
     })?;
+    if out.is_json() {
+        out.json(&serde_json::json!({
+            "visited": counts.visited,
+            "failed": counts.failed,
+            "unchanged": counts.unchanged,
+            "new": counts.new,
+            "updated": counts.updated,
+        }))?;
+    }
     out.note(&format!(
         "{} feeds visited, {} failed, {} unchanged; {} new articles, {} updated",
         counts.visited, counts.failed, counts.unchanged, counts.new, counts.updated

@@ -18,7 +18,7 @@ pub(super) struct CompletionArgs {
 /// Arguments of `aggd man`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ManArgs {
-    /// Write aggd.1 and a page for each command into this directory
+    /// Write aggd.1, a page for each command, and feeds.toml.5 into this directory
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -46,5 +46,6 @@ pub(super) fn man(args: &ManArgs, out: &mut Out) -> Result<Exit, Failure> {
     };
     std::fs::create_dir_all(dir).map_err(wrong)?;
     clap_mangen::generate_to(command, dir).map_err(wrong)?;
+    std::fs::write(dir.join("feeds.toml.5"), crate::config::manual()).map_err(wrong)?;
     Ok(Exit::Done)
 }

@@ -1,12 +1,14 @@
 //! Every setting with the value in force and where it was written: `aggd config`. Secrets never show.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::value::{duration_text, size_text};
 use super::{Config, Language, LogFormat};
 use crate::dedup::{Mode, Reach};
 use crate::label::{Auto, Publisher};
-use crate::model::source::{Every, Proxy};
+use crate::model::source::{Every, Proxy, Source, SourceId, SourceKind};
 use crate::publish::Extent;
 use crate::serve::Listen;
 
@@ -21,15 +23,163 @@ pub struct Setting {
     pub origin: Option<String>,
 }
 
-/// All settings, feeds and categories apart, in the order of the manual.
+/// All settings, feeds apart, in the order of the manual.
 #[must_use]
 pub fn effective(config: &Config) -> Vec<Setting> {
-    let mut all: Vec<(&str, String)> = Vec::new();
-    all.extend(server(config));
-    all.extend(store(config));
-    all.extend(visits(config));
-    all.extend(content(config));
+    let plain = [
+        server(config),
+        store(config),
+        visits(config),
+        content(config),
+        upkeep(config),
+    ];
+    let plain = plain.into_iter().flatten();
+    plain
+        .map(|(key, value)| (key.to_owned(), value))
+        .chain(named(config))
+        .map(|(key, value)| Setting {
+            origin: origin(config, &key),
+            key,
+            value,
+        })
+        .collect()
+}
+
+/// The settings of one feed with what is in force for it; the place is that of its table.
+#[must_use]
+pub fn effective_feed(config: &Config, id: &SourceId) -> Option<Vec<Setting>> {
+    let index = config.sources.iter().position(|source| source.id == *id)?;
+    let (source, place) = (&config.sources[index], config.places.get(index)?);
+    let settings = described(config, source)
+        .into_iter()
+        .chain(visited(config, source));
+    let settings = settings.map(|(key, is_own, value)| Setting {
+        origin: is_own.then(|| place.to_string()),
+        key,
+        value,
+    });
+    Some(settings.collect())
+}
+
+/// Key, whether the feed itself says so, and value.
+type Own = (String, bool, String);
+
+fn own(key: &str, is_own: bool, value: String) -> Own {
+    (key.to_owned(), is_own, value)
+}
+
+/// What a feed is, and what becomes of its articles.
+fn described(config: &Config, source: &Source) -> Vec<Own> {
+    let kind = match &source.kind {
+        SourceKind::Feed => "feed",
+        SourceKind::File => "file",
+        SourceKind::Exec(_) => "exec",
+    };
+    let mut all = vec![
+        own("id", true, text(source.id.as_str())),
+        own("url", true, text(&source.url)),
+        own("kind", kind != "feed", text(kind)),
+    ];
+    if let SourceKind::Exec(command) = &source.kind {
+        all.push(own("command", true, texts(command)));
+    }
+    let optional = [("title", &source.title), ("category", &source.category)];
+    for (key, value) in optional {
+        all.extend(value.as_deref().map(|value| own(key, true, text(value))));
+    }
+    let name = source.category.as_deref();
+    let shelf = name.and_then(|name| config.label.categories.get(&crate::text::key(name)));
+    let shelf = shelf.into_iter().flat_map(|category| &category.tags);
+    let tags = texts(source.tags.iter().chain(shelf));
+    all.push(own("tags", !source.tags.is_empty(), tags));
+    all.push(own("private", source.private, source.private.to_string()));
+    all.push(own("trust", source.trust != 0, source.trust.to_string()));
+    let apart = source.never_merge;
+    all.push(own("never_merge", apart, apart.to_string()));
+    all
+}
+
+/// When and how a feed is visited.
+fn visited(config: &Config, source: &Source) -> Vec<Own> {
+    let fetch = &config.fetch;
+    let mut all = vec![own(
+        "every",
+        source.every.is_some(),
+        every(source.every.unwrap_or(config.poll.every)),
+    )];
+    for (name, _) in &source.headers {
+        all.push(own(&format!("headers.{name}"), true, text("***")));
+    }
+    let agent = source.user_agent.as_ref();
+    let proxy = source.proxy.as_ref();
+    let body = source.max_body.unwrap_or(fetch.max_body);
+    let time = source.total_timeout.unwrap_or(fetch.total_timeout);
     all.extend([
+        own(
+            "user_agent",
+            agent.is_some(),
+            text(agent.unwrap_or(&fetch.user_agent)),
+        ),
+        own(
+            "http1_only",
+            source.http1_only,
+            source.http1_only.to_string(),
+        ),
+        own(
+            "proxy",
+            proxy.is_some(),
+            text(proxy_text(proxy.unwrap_or(&fetch.proxy))),
+        ),
+        own(
+            "max_body",
+            source.max_body.is_some(),
+            text(&size_text(body)),
+        ),
+        own(
+            "total_timeout",
+            source.total_timeout.is_some(),
+            text(&duration_text(time)),
+        ),
+    ]);
+    if let Some(path) = &source.ca_file {
+        all.push(own("ca_file", true, text(&path.display().to_string())));
+    }
+    let any = source.accept_invalid_certs;
+    all.push(own("accept_invalid_certs", any, any.to_string()));
+    all
+}
+
+/// What stands under names of the administrator's own.
+fn named(config: &Config) -> Vec<(String, String)> {
+    let (label, fetch) = (&config.label, &config.fetch);
+    let sites = fetch.site.iter().map(|(domain, limits)| {
+        let spacing = text(&duration_text(limits.spacing));
+        (
+            format!("fetch.site.{domain}.per_host"),
+            format!("{{ at_once = {}, spacing = {spacing} }}", limits.at_once),
+        )
+    });
+    let words = |table: &'static str, words: &BTreeMap<String, String>| -> Vec<(String, String)> {
+        let words = words.iter();
+        let lines = words.map(|(word, value)| (format!("{table}.{word}"), text(value)));
+        lines.collect()
+    };
+    let categories = label.categories.iter().flat_map(|(key, category)| {
+        let title = category.title.as_deref();
+        let title = title.map(|title| (format!("category.{key}.title"), text(title)));
+        let tags = (!category.tags.is_empty())
+            .then(|| (format!("category.{key}.tags"), texts(&category.tags)));
+        [title, tags].into_iter().flatten()
+    });
+    sites
+        .chain(words("tags.label", &label.label))
+        .chain(words("tags.alias", &label.alias))
+        .chain(categories)
+        .collect()
+}
+
+fn upkeep(config: &Config) -> Vec<(&'static str, String)> {
+    vec![
         (
             "control.socket",
             text(&config.control.socket.display().to_string()),
@@ -48,14 +198,7 @@ pub fn effective(config: &Config) -> Vec<Setting> {
             }),
         ),
         ("log.level", text(&config.log.level)),
-    ]);
-    all.into_iter()
-        .map(|(key, value)| Setting {
-            key: key.to_owned(),
-            value,
-            origin: origin(config, key),
-        })
-        .collect()
+    ]
 }
 
 /// A table that was written whole, such as `every = "1h"`, is the origin of its parts.
@@ -151,15 +294,7 @@ fn visits(config: &Config) -> Vec<(&'static str, String)> {
         ),
         ("fetch.max_body", text(&size_text(fetch.max_body))),
         ("fetch.allow_private", texts(&fetch.allow_private)),
-        (
-            "fetch.proxy",
-            text(match &fetch.proxy {
-                Proxy::None => "none",
-                Proxy::Env => "env",
-                // It may carry a password.
-                Proxy::Url(_) => "***",
-            }),
-        ),
+        ("fetch.proxy", text(proxy_text(&fetch.proxy))),
     ]
 }
 
@@ -219,6 +354,15 @@ fn content(config: &Config) -> Vec<(&'static str, String)> {
             }),
         ),
     ]
+}
+
+fn proxy_text(proxy: &Proxy) -> &'static str {
+    match proxy {
+        Proxy::None => "none",
+        Proxy::Env => "env",
+        // It may carry a password.
+        Proxy::Url(_) => "***",
+    }
 }
 
 fn every(every: Every) -> String {

@@ -1,10 +1,11 @@
 //! Finds feeds.toml and what it includes, and reads them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use super::problem::{Errors, Lines, Problem};
+use super::problem::{Errors, Lines, Place, Problem};
 use super::read::directory;
 use super::{File, typed};
 
@@ -42,17 +43,15 @@ fn usual(env: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A file and all that it includes, in name order. What is wrong with the includes comes beside them.
-///
-/// # Errors
-/// If a file cannot be read or is not UTF-8.
-pub(super) fn gather(first: File) -> Result<(Vec<File>, Vec<Problem>), Errors> {
+/// A file and all that it includes, in name order. What is wrong with the includes comes beside them. Files of
+/// `changed` hold what they say there, whatever is on the disk.
+pub(super) fn gather(first: File, changed: &[File]) -> (Vec<File>, Vec<Problem>) {
     let File { path: main, text } = first.clone();
     let mut files = vec![first];
     let mut problems = Vec::new();
     // Most files include nothing: then they need not be parsed twice.
     if !text.contains("include") {
-        return Ok((files, problems));
+        return (files, problems);
     }
     let (tree, _) = DeTable::parse_recoverable(&text);
     let Some(list) = tree
@@ -60,37 +59,45 @@ pub(super) fn gather(first: File) -> Result<(Vec<File>, Vec<Problem>), Errors> {
         .get("include")
         .and_then(|include| include.get_ref().as_array())
     else {
-        return Ok((files, problems));
+        return (files, problems);
     };
     let lines = Lines::new(&main, &text);
-    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut paths: Vec<(PathBuf, Place)> = Vec::new();
     for pattern in list {
         let Some(written) = typed::text(pattern.get_ref()) else {
             continue;
         };
+        let place = lines.place(pattern.span().start);
         match expand(&directory(&main), &main, &written) {
-            Ok(found) => paths.extend(found),
-            Err(why) => problems.push(Problem {
-                place: lines.place(pattern.span().start),
-                text: why,
-            }),
+            Ok(found) => paths.extend(found.into_iter().map(|path| (path, place.clone()))),
+            Err(text) => problems.push(Problem { place, text }),
         }
     }
     paths.sort();
-    paths.dedup();
-    for path in paths {
-        if !same(&path, &main) {
-            files.push(open(&path)?);
+    let mut seen = HashSet::from([real(&main)]);
+    for (path, place) in paths {
+        if !seen.insert(real(&path)) {
+            continue;
+        }
+        if let Some(file) = changed.iter().find(|file| file.path == path) {
+            files.push(file.clone());
+            continue;
+        }
+        match open(&path) {
+            Ok(file) => files.push(file),
+            Err(Errors::Invalid(more)) => problems.extend(more),
+            Err(error) => problems.push(Problem {
+                place,
+                text: error.to_string(),
+            }),
         }
     }
-    Ok((files, problems))
+    (files, problems)
 }
 
-fn same(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => a == b,
-    }
+/// One name for all names of a file.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// Reads one file.

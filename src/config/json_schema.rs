@@ -37,7 +37,7 @@ fn table(path: &str, keys: &[Key]) -> Value {
 
 fn shape(path: &str, shape_of: Shape) -> Value {
     match shape_of {
-        Shape::Text | Shape::Listen | Shape::Network | Shape::Rate => {
+        Shape::Text | Shape::Line | Shape::Listen | Shape::Network | Shape::Rate => {
             json!({ "type": "string", "minLength": 1 })
         }
         Shape::Flag => json!({ "type": "boolean" }),

@@ -17,6 +17,8 @@ pub(super) struct Key {
 pub(super) enum Shape {
     /// A string that is not empty.
     Text,
+    /// The same, on one line: what is sent as a header.
+    Line,
     /// `true` or `false`.
     Flag,
     /// A whole number between two.
@@ -222,7 +224,7 @@ static POLL: &[Key] = &[
 static FETCH: &[Key] = &[
     key(
         "user_agent",
-        Shape::Text,
+        Shape::Line,
         "What aggd calls itself; {version} and {public_url} are filled in.",
     ),
     key(
@@ -411,7 +413,7 @@ pub(super) static FEED: &[Key] = &[
         Shape::Map(&Shape::Secret),
         "Request headers; a value may be { env }, { credential } or { file } with a prefix.",
     ),
-    key("user_agent", Shape::Text, "User agent of its own."),
+    key("user_agent", Shape::Line, "User agent of its own."),
     key(
         "http1_only",
         Shape::Flag,

@@ -1,6 +1,6 @@
 //! One `[[feed]]` as a [`Source`]: its id, its address without credentials, its headers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -60,7 +60,7 @@ pub(super) fn read<'a, 'e>(
     source.proxy = reading.proxy();
     source.max_body = reading.value("max_body").and_then(typed::size);
     source.total_timeout = reading.value("total_timeout").and_then(typed::duration);
-    source.ca_file = reading.text("ca_file").map(|path| context.base.join(path));
+    source.ca_file = reading.ca_file();
     source.accept_invalid_certs = reading.flag("accept_invalid_certs");
     Some(source)
 }
@@ -277,6 +277,17 @@ impl<'a> Reading<'_, 'a, '_, '_> {
                 None
             }
         }
+    }
+
+    /// It may come later, and costs only this source until then.
+    fn ca_file(&mut self) -> Option<PathBuf> {
+        let path = self.context.base.join(self.text("ca_file")?);
+        if let Err(error) = (self.context.surroundings.file)(&path) {
+            let at = self.place("ca_file");
+            let text = format!("cannot read the `ca_file` {}: {error}", path.display());
+            self.warnings.note(at, text);
+        }
+        Some(path)
     }
 
     fn proxy(&mut self) -> Option<Proxy> {

@@ -105,6 +105,10 @@ pub(super) fn fits(shape: Shape, value: &DeValue<'_>) -> Result<(), String> {
             text.is_some_and(|text| !text.trim().is_empty()),
             "a text in quotes",
         ),
+        Shape::Line => (
+            text.is_some_and(|text| !text.trim().is_empty() && !text.contains(char::is_control)),
+            "a text in quotes, on one line",
+        ),
         Shape::Secret => (
             text.is_some(),
             "a text in quotes or one of { env }, { credential } and { file }",

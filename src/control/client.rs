@@ -36,7 +36,7 @@ impl Client {
         let stream = match UnixStream::connect(path).await {
             Ok(stream) => stream,
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return Err(ops::Error::Refused(format!(
+                return Err(ops::Error::NotAllowed(format!(
                     "you may not use the control socket {}; join its group",
                     path.display()
                 )));
@@ -45,12 +45,20 @@ impl Client {
             Err(_) => return Ok(None),
         };
         let answer = ask(stream, &Request::Hello {}).await?;
-        let hello: Hello = serde_json::from_value(answer).map_err(|_| {
+        let hello: Hello = serde_json::from_str(&answer).map_err(|_| {
             ops::Error::Failed(format!(
                 "what answers at {} is not aggd, or another version of it",
                 path.display()
             ))
         })?;
+        if hello.protocol != ops::PROTOCOL {
+            return Err(ops::Error::Failed(format!(
+                "this is aggd {}, the running daemon (process {}) is {} and does not understand it; restart the daemon",
+                env!("CARGO_PKG_VERSION"),
+                hello.pid,
+                hello.version
+            )));
+        }
         Ok(Some(Self {
             path: path.to_owned(),
             hello,
@@ -63,11 +71,11 @@ impl Client {
         &self.hello
     }
 
-    /// Asks.
+    /// Asks; the answer is the text of a JSON document.
     ///
     /// # Errors
     /// What the daemon says, or [`ops::Error::NeedsDaemon`] if it is gone.
-    pub async fn ask(&self, request: &Request) -> Result<serde_json::Value, ops::Error> {
+    pub async fn ask(&self, request: &Request) -> Result<String, ops::Error> {
         ask(self.stream().await?, request).await
     }
 
@@ -109,11 +117,11 @@ fn broken(error: &dyn std::error::Error) -> ops::Error {
     ops::Error::Failed(format!("the daemon broke off: {}", ops::with_causes(error)))
 }
 
-async fn ask(stream: UnixStream, request: &Request) -> Result<serde_json::Value, ops::Error> {
+async fn ask(stream: UnixStream, request: &Request) -> Result<String, ops::Error> {
     let (path, body) = spell(request)?;
     exchange(stream, path, body, async |answer| {
         let body = answer.collect().await.map_err(|error| broken(&error))?;
-        serde_json::from_slice(&body.to_bytes()).map_err(|error| broken(&error))
+        String::from_utf8(body.to_bytes().into()).map_err(|error| broken(&error))
     })
     .await
 }
@@ -167,6 +175,6 @@ fn back(body: ErrorBody) -> ops::Error {
         "refused" => ops::Error::Refused(body.text),
         "needs-daemon" => ops::Error::NeedsDaemon,
         "config" => ops::Error::Config(body.text),
-        _ => ops::Error::Failed(body.text),
+        _ => ops::Error::Told(body),
     }
 }

@@ -248,7 +248,7 @@ async fn respond(
     }
     match read(&name, &body) {
         Ok(request) => match ops::answer(context, request).await {
-            Ok(answer) => response(StatusCode::OK, &answer),
+            Ok(answer) => response(StatusCode::OK, answer),
             Err(error) => failure(&error),
         },
         Err(error) => failure(&error),
@@ -279,8 +279,9 @@ fn read(name: &str, body: &[u8]) -> Result<Request, ops::Error> {
     })
 }
 
-fn response(status: StatusCode, body: &serde_json::Value) -> Response<Answer> {
-    let body = Full::new(Bytes::from(format!("{body}\n")));
+fn response(status: StatusCode, mut body: String) -> Response<Answer> {
+    body.push('\n');
+    let body = Full::new(Bytes::from(body));
     let mut response = Response::new(body.map_err(|never| match never {}).boxed());
     *response.status_mut() = status;
     response.headers_mut().insert(
@@ -301,5 +302,5 @@ fn failure(error: &ops::Error) -> Response<Answer> {
         "full" => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    response(status, &json!({ "error": body }))
+    response(status, json!({ "error": body }).to_string())
 }

@@ -26,7 +26,7 @@ pub async fn run(load: Load, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     for address in daemon.addresses() {
         tracing::info!(%address, "serving");
     }
-    tell(&[NotifyState::Ready]);
+    ready(&daemon);
     loop {
         tokio::select! {
             _ = term.recv() => break,
@@ -38,12 +38,12 @@ pub async fn run(load: Load, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
                 }
                 // A refused file was logged, and shows in status and metrics; the old one goes on.
                 let _ = daemon.reload().await;
-                tell(&[NotifyState::Ready]);
+                ready(&daemon);
             }
             () = watchdog(&daemon) => {}
         }
     }
-    tell(&[NotifyState::Stopping]);
+    tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     tracing::info!("stopping");
     tokio::select! {
         stopped = daemon.stop() => stopped.context("closing the store")?,
@@ -64,6 +64,32 @@ async fn watchdog(daemon: &Daemon) {
     } else {
         tracing::error!("the polling loop does not answer; systemd will restart aggd");
     }
+}
+
+/// What `systemctl status` shows.
+fn ready(daemon: &Daemon) {
+    let failed = daemon.parts.reload_failed.load();
+    let status = match failed.as_deref() {
+        Some(_) => {
+            "running with the configuration of before: the last reload was refused".to_owned()
+        }
+        None => format!("{} feeds", daemon.parts.config.load().sources.len()),
+    };
+    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+}
+
+/// Returns at the first SIGINT or SIGTERM.
+///
+/// # Errors
+/// If the system does not let us listen for them.
+pub async fn asked_to_stop() -> std::io::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
 }
 
 fn tell(states: &[NotifyState<'_>]) {

@@ -1,6 +1,6 @@
 //! How the sources are doing, and visiting them now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -194,6 +194,25 @@ pub struct Fetch {
     pub force: bool,
     /// Answer when they have been visited.
     pub wait: bool,
+}
+
+/// Since when, and for which sources, somebody waits.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Since {
+    /// The moment, in microseconds since 1970.
+    pub micros: i64,
+    /// These; all if empty.
+    pub ids: Vec<String>,
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Sources that were visited since.
+    pub visited: usize,
+    /// Sources in all.
+    pub of: usize,
 }
 
 /// What came of it.
@@ -510,6 +529,27 @@ pub async fn fetch(context: &Context, fetch: &Fetch) -> Result<Fetched, Error> {
         visits: polled.into_iter().map(fetched).collect(),
         planned: 0,
     })
+}
+
+/// How many sources have been visited since somebody asked.
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn progress(context: &Context, since: &Since) -> Result<Progress, Error> {
+    let config = context.config.load_full();
+    let states = states(context).await?;
+    let wanted: HashSet<&str> = since.ids.iter().map(String::as_str).collect();
+    let from = Timestamp::from_micros(since.micros);
+    let mut progress = Progress::default();
+    let sources = config.sources.iter();
+    for source in sources.filter(|one| wanted.is_empty() || wanted.contains(one.id.as_str())) {
+        progress.of += 1;
+        let last = states
+            .get(&source.id)
+            .and_then(|state| state.visits.first());
+        progress.visited += usize::from(last.is_some_and(|visit| visit.at >= from));
+    }
+    Ok(progress)
 }
 
 fn own_poller(context: &Context, config: &Config) -> Result<Poller, Error> {

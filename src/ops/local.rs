@@ -44,15 +44,7 @@ pub fn is_busy(error: &Error) -> bool {
 /// # Errors
 /// In words, if this user could not run a daemon on it.
 pub fn look(path: &Path) -> Result<String, String> {
-    use rustix::fs::Access;
-
-    let mut place = path;
-    // What is not there yet is made in the nearest directory that is.
-    while !place.exists() {
-        place = place.parent().ok_or("there is no such place")?;
-    }
-    rustix::fs::access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|error| format!("{} cannot be used by this user: {error}", place.display()))?;
+    let place = usable(path)?;
     let space =
         rustix::fs::statvfs(place).map_err(|error| format!("cannot be looked at: {error}"))?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
@@ -65,6 +57,22 @@ pub fn look(path: &Path) -> Result<String, String> {
     } else {
         format!("not made yet, {words}")
     })
+}
+
+/// The directory, or the nearest above it that is there: what is not there yet is made in that one.
+///
+/// # Errors
+/// In words, if this user may not write there.
+pub fn usable(path: &Path) -> Result<&Path, String> {
+    use rustix::fs::Access;
+
+    let mut place = path;
+    while !place.exists() {
+        place = place.parent().ok_or("there is no such place")?;
+    }
+    rustix::fs::access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| format!("{} cannot be used by this user: {error}", place.display()))?;
+    Ok(place)
 }
 
 /// How many files this process may open; `None`: as many as it likes.

@@ -1,6 +1,8 @@
 //! Lists of feeds as other readers know them (OPML 1.0 and 2.0), and as we write them: with all our settings in one
 //! attribute of our own, which others pass over.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Write as _;
 
 use encoding_rs::Encoding;
@@ -25,6 +27,8 @@ pub struct Outline {
     pub folders: Vec<String>,
     /// Labels of OPML's own `category`.
     pub labels: Vec<String>,
+    /// Another reader makes it of a page or a document that is no feed, by rules of its own.
+    pub scraped: bool,
     /// Our settings: an inline table of TOML.
     pub settings: Option<String>,
 }
@@ -62,9 +66,8 @@ pub fn read(bytes: &[u8]) -> Opml {
         let title = ["title", "text"]
             .iter()
             .filter_map(|name| tag.get(name))
-            .map(str::trim)
-            .find(|title| !title.is_empty())
-            .map(str::to_owned);
+            .map(on_one_line)
+            .find(|title| !title.is_empty());
         let url = tag.get("xmlurl").map(str::trim).unwrap_or_default();
         let settings = |name: &str| tag.get(name).map(str::to_owned);
         if url.is_empty() {
@@ -90,6 +93,8 @@ pub fn read(bytes: &[u8]) -> Opml {
                 .cloned()
                 .collect(),
             labels: labels(tag.get("category").unwrap_or_default()),
+            // FreshRSS: `HTML+XPath`, `JSON+DotNotation` and so on.
+            scraped: tag.get("type").is_some_and(|kind| kind.contains('+')),
             settings: settings("aggd:feed"),
         });
         // Some writers close a feed's outline with an end tag of its own.
@@ -97,7 +102,29 @@ pub fn read(bytes: &[u8]) -> Opml {
             open.push(None);
         }
     }
+    all_shelves(&mut opml.feeds);
     opml
+}
+
+/// A feed that stands in several folders (Feedly, Thunderbird) keeps the first; the others become labels.
+fn all_shelves(feeds: &mut [Outline]) {
+    let mut first: HashMap<String, usize> = HashMap::new();
+    for at in 0..feeds.len() {
+        match first.entry(feeds[at].url.clone()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(at);
+            }
+            Entry::Occupied(there) => {
+                let more = [feeds[at].folders.clone(), feeds[at].labels.clone()].concat();
+                feeds[*there.get()].labels.extend(more);
+            }
+        }
+    }
+}
+
+fn on_one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
 }
 
 /// OPML 2.0: comma-separated, each a path with slashes; the last step is the label.
@@ -134,40 +161,14 @@ pub fn write(title: &str, now: &str, opml: &Opml) -> String {
         escaped(title),
         escaped(now)
     );
-    let name_of = |outline: &Outline| outline.folders.first().cloned();
-    let mut names: Vec<Option<String>> = opml
-        .folders
-        .iter()
-        .map(|folder| Some(folder.name.clone()))
-        .collect();
-    for outline in &opml.feeds {
-        let name = name_of(outline);
-        if name.is_some() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names.push(None);
-    for name in names {
-        let inside: Vec<&Outline> = opml
-            .feeds
-            .iter()
-            .filter(|one| name_of(one) == name)
-            .collect();
-        if inside.is_empty() && name.is_none() {
-            continue;
-        }
-        let shown = escaped(name.as_deref().unwrap_or(NO_CATEGORY));
-        let settings = opml
-            .folders
-            .iter()
-            .find(|folder| Some(&folder.name) == name.as_ref())
-            .and_then(|folder| folder.settings.as_deref());
+    for shelf in shelves(opml) {
+        let shown = escaped(shelf.name.unwrap_or(NO_CATEGORY));
         let _ = writeln!(
             text,
             "    <outline text=\"{shown}\" title=\"{shown}\"{}>",
-            attribute("aggd:category", settings)
+            attribute("aggd:category", shelf.settings)
         );
-        for outline in inside {
+        for outline in shelf.feeds {
             let title = escaped(outline.title.as_deref().unwrap_or(&outline.url));
             let _ = writeln!(
                 text,
@@ -181,6 +182,53 @@ pub fn write(title: &str, now: &str, opml: &Opml) -> String {
     }
     text.push_str("  </body>\n</opml>\n");
     text
+}
+
+/// A folder on its way out.
+struct Shelf<'a> {
+    name: Option<&'a str>,
+    settings: Option<&'a str>,
+    feeds: Vec<&'a Outline>,
+}
+
+/// The folders with what stands in them; what stands in none comes last.
+fn shelves(opml: &Opml) -> Vec<Shelf<'_>> {
+    let mut shelves: Vec<Shelf<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut loose = Vec::new();
+    for folder in &opml.folders {
+        places.entry(&folder.name).or_insert_with(|| {
+            shelves.push(Shelf {
+                name: Some(&folder.name),
+                settings: folder.settings.as_deref(),
+                feeds: Vec::new(),
+            });
+            shelves.len() - 1
+        });
+    }
+    for outline in &opml.feeds {
+        let Some(name) = outline.folders.first() else {
+            loose.push(outline);
+            continue;
+        };
+        let place = *places.entry(name).or_insert_with(|| {
+            shelves.push(Shelf {
+                name: Some(name),
+                settings: None,
+                feeds: Vec::new(),
+            });
+            shelves.len() - 1
+        });
+        shelves[place].feeds.push(outline);
+    }
+    if !loose.is_empty() {
+        shelves.push(Shelf {
+            name: None,
+            settings: None,
+            feeds: loose,
+        });
+    }
+    shelves
 }
 
 fn attribute(name: &str, value: Option<&str>) -> String {
@@ -236,6 +284,7 @@ mod tests {
                 home: Some("https://a.org/".to_owned()),
                 folders: vec!["社会新闻".to_owned()],
                 labels: Vec::new(),
+                scraped: false,
                 settings: Some("{ id = \"a\", every = \"1h\" }".to_owned()),
             }],
             folders: vec![Folder {

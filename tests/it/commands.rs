@@ -46,10 +46,14 @@ fn check_names_every_mistake_with_its_place() {
 
 #[test]
 fn check_is_content_with_our_own_example() {
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/feeds.toml");
-    let (out, err, code) = run(Path::new("/"), &["check", "--strict", example]);
-    assert!(out.ends_with("no mistakes\n"), "{out}{err}");
-    assert_eq!(code, 0);
+    for example in [
+        concat!(env!("CARGO_MANIFEST_DIR"), "/feeds.toml"),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/feeds.toml"),
+    ] {
+        let (out, err, code) = run(Path::new("/"), &["check", "--strict", example]);
+        assert!(out.ends_with("no mistakes\n"), "{out}{err}");
+        assert_eq!(code, 0);
+    }
 }
 
 #[test]
@@ -417,4 +421,195 @@ fn shells_editors_and_man_get_what_they_need() {
     assert!(run(dir.path(), &["man"]).0.starts_with(".ie"));
     assert_eq!(run(dir.path(), &["man", "--dir", "man"]).2, 0);
     assert!(dir.path().join("man/aggd-add-feed.1").exists());
+    let page = std::fs::read_to_string(dir.path().join("man/feeds.toml.5")).unwrap();
+    assert!(page.contains(".B per_host\n"), "{page}");
+}
+
+#[test]
+fn mistakes_of_included_files_come_together() {
+    let dir = folder(
+        "include = [\"d/*.toml\", \"gone.toml\"]\n[fetch]\nuser_agent = \"a\\nb\"\n[server]\nlisten = []\n",
+    );
+    std::fs::create_dir_all(dir.path().join("d/z.toml")).unwrap();
+    std::fs::write(dir.path().join("d/a.toml"), b"[[feed]]\nevry = 1\n").unwrap();
+    std::fs::write(dir.path().join("d/b.toml"), b"# \xff\n").unwrap();
+    let (_, err, code) = run(dir.path(), &["check"]);
+    for words in [
+        "feeds.toml:1:24: cannot include \"gone.toml\"",
+        "feeds.toml:1:12: cannot read d/z.toml: ",
+        "d/b.toml:1:3: this is not UTF-8",
+        "feeds.toml:3:14: `user_agent` wants a text in quotes, on one line",
+        "feeds.toml:5:1: `listen` names no address",
+        "d/a.toml:2:1: unknown key `evry`",
+    ] {
+        assert!(err.contains(words), "{words} is not in:\n{err}");
+    }
+    assert_eq!(code, 78);
+}
+
+#[test]
+fn feeds_of_included_files_are_changed_where_they_stand() {
+    let dir = folder("include = [\"d/*.toml\"]\n# mine\n");
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    let write = |name: &str, id: &str| {
+        let text = format!("[[feed]]\nid = \"{id}\"\nurl = \"https://{id}.org/\"\n");
+        std::fs::write(dir.path().join("d").join(name), text).unwrap();
+    };
+    write("1.toml", "a");
+    write("2.toml", "b");
+    let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let (_, err, code) = run(dir.path(), &["edit-feed", "a", "--set", "every=soon"]);
+    assert!(err.starts_with("aggd: `every` wants a duration"), "{err}");
+    assert_eq!(code, 2);
+    assert!(!text("d/1.toml").contains("every"));
+    assert_eq!(
+        run(dir.path(), &["edit-feed", "a", "--set", "every=1h"]).2,
+        0
+    );
+    assert!(text("d/1.toml").contains("every = \"1h\"\n"));
+    let (out, err, code) = run(dir.path(), &["remove-feed", "a", "b"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("removed a from d/1.toml\nremoved b from d/2.toml\n"),
+        "{out}"
+    );
+    assert_eq!(
+        (text("d/1.toml"), text("d/2.toml")),
+        (String::new(), String::new())
+    );
+    assert!(text("feeds.toml").ends_with("# mine\n"));
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let long = format!("{TWO}# {}\n", "x".repeat(4000));
+    let dir = folder(&long);
+    // A limit for the size of files refuses the write as a full disk does.
+    let output = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 2; exec \"$0\" add-feed --no-fetch https://c.org/",
+            env!("CARGO_BIN_EXE_aggd"),
+        ])
+        .current_dir(dir.path())
+        .env("HOME", dir.path())
+        .output()
+        .unwrap();
+    let (_, err, code) = said(&output);
+    assert!(err.starts_with("aggd: cannot write feeds.toml: "), "{err}");
+    assert_eq!(code, 73);
+    let names: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .filter(|name| name.to_string_lossy().starts_with(".feeds"))
+        .collect();
+    assert!(names.is_empty(), "{names:?}");
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("feeds.toml")).unwrap(),
+        long
+    );
+}
+
+#[test]
+fn what_other_readers_write_comes_in() {
+    let dir = folder("");
+    let files = [
+        // Feedly: a feed stands in each of its folders.
+        (
+            "feedly",
+            "<opml version=\"1.0\"><body><outline text=\"Tech\" title=\"Tech\"><outline type=\"rss\" text=\"F\" title=\"F\" xmlUrl=\"https://f.org/rss\" htmlUrl=\"https://f.org\"/></outline><outline text=\"Daily\" title=\"Daily\"><outline type=\"rss\" text=\"F\" title=\"F\" xmlUrl=\"https://f.org/rss\"/></outline></body></opml>",
+        ),
+        // Miniflux: titles in both attributes, a description, the default category.
+        (
+            "miniflux",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<opml version=\"2.0\"><head><title>Miniflux</title></head><body><outline text=\"All\"><outline title=\"M\n &#38; co\" text=\"M &#38; co\" xmlUrl=\"https://m.org/feed\" htmlUrl=\"https://m.org/\" description=\"\" type=\"rss\"></outline></outline></body></opml>",
+        ),
+        // FreshRSS: settings of its own, and pages that it reads by XPath.
+        (
+            "freshrss",
+            "<opml xmlns:frss=\"https://freshrss.org/opml\" version=\"2.0\"><body><outline text=\"新闻\"><outline text=\"R\" type=\"rss\" xmlUrl=\"https://r.org/feed\" frss:priority=\"important\"/><outline text=\"X\" type=\"HTML+XPath\" xmlUrl=\"https://x.org/page\" frss:xPathItem=\"//li\"/></outline></body></opml>",
+        ),
+        // Cut off in the middle of an attribute.
+        (
+            "broken",
+            "<opml><body><outline text=\"B\"><outline text=\"b\" xmlUrl=\"https://b.org/\"/><outline text=\"c\" xmlUrl=\"https://c.or",
+        ),
+    ];
+    for (name, opml) in files {
+        let file = dir.path().join(name);
+        std::fs::write(&file, opml).unwrap();
+        let (_, err, code) = run(dir.path(), &["import-opml", name]);
+        assert_eq!(code, 0, "{name}: {err}");
+        assert_eq!(
+            err.contains("https://x.org/page is no feed"),
+            name == "freshrss",
+            "{err}"
+        );
+    }
+    let (rows, _, _) = run(dir.path(), &["list-feeds"]);
+    let rows: Vec<&str> = rows.lines().collect();
+    assert_eq!(
+        rows[..4],
+        [
+            "f-org-rss\tF\tTech\tDaily\tnew\t\t",
+            "m-org\tM & co\tAll\t\tnew\t\t",
+            "r-org\tR\t新闻\t\tnew\t\t",
+            "b-org\tb\tB\t\tnew\t\t",
+        ]
+    );
+}
+
+#[test]
+fn what_is_in_force_for_one_feed_is_shown() {
+    let dir = folder(
+        "[poll]\nevery = \"2h\"\n[category.Tech]\ntags = [\"t\"]\n[tags.alias]\nRustLang = \"rust\"\n[[feed]]\nid = \"a\"\nurl = \"https://u:secret@a.org/\"\ncategory = \"tech\"\ntags = [\"x\"]\nheaders.X-Token = \"secret\"\n",
+    );
+    let (out, _, code) = run(dir.path(), &["config", "a"]);
+    assert_eq!(code, 0);
+    assert!(!out.contains("secret"), "{out}");
+    for line in [
+        "url\t\"https://a.org/\"\tfeeds.toml:7:1\n",
+        "tags\t[\"x\", \"t\"]\tfeeds.toml:7:1\n",
+        "every\t\"2h\"\t\n",
+        "headers.X-Token\t\"***\"\tfeeds.toml:7:1\n",
+    ] {
+        assert!(out.contains(line), "{line:?} is not in:\n{out}");
+    }
+    let (out, _, _) = run(dir.path(), &["config"]);
+    assert!(
+        out.contains("tags.alias.rustlang\t\"rust\"\tfeeds.toml:6:1\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("category.tech.tags\t[\"t\"]\tfeeds.toml:3:11\n"),
+        "{out}"
+    );
+    assert_eq!(run(dir.path(), &["config", "b"]).2, 3);
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong_and_the_mend() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let dir = folder(&format!(
+        "[server]\nlisten = \"{address}\"\n[[feed]]\nurl = \"https://a.org/\"\nca_file = \"none.pem\"\n"
+    ));
+    let (out, err, code) = run(dir.path(), &["doctor"]);
+    assert!(
+        out.contains(&format!("!!\tlisten\t{address} cannot be had: ")),
+        "{out}{err}"
+    );
+    assert!(
+        out.contains("!!\tconfiguration\tfeeds.toml:5:11: cannot read the `ca_file` "),
+        "{out}"
+    );
+    assert!(out.contains("ok\tdaemon\tnone is running\n"), "{out}");
+    assert_eq!(code, 1);
+    let (out, _, code) = run(dir.path(), &["-c", "nowhere.toml", "doctor"]);
+    assert!(
+        out.contains("!!\tconfiguration\tcannot read nowhere.toml: "),
+        "{out}"
+    );
+    assert_eq!(code, 1);
 }

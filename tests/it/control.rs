@@ -52,7 +52,7 @@ async fn a_command_asks_and_is_answered() {
     assert_eq!(client.hello().pid, std::process::id());
     let filter = feeds::Filter::default();
     let answer = client.ask(&Request::ListFeeds(filter)).await.unwrap();
-    let rows: Vec<feeds::FeedRow> = serde_json::from_value(answer).unwrap();
+    let rows: Vec<feeds::FeedRow> = serde_json::from_str(&answer).unwrap();
     assert_eq!(rows[0].id, "a");
     assert_eq!(rows[0].state, "new");
     let refused = client.ask(&Request::FeedStatus { id: "b".into() }).await;
@@ -85,4 +85,33 @@ async fn what_a_dead_daemon_left_is_replaced_and_nothing_else() {
         Err(Error::NotASocket { .. })
     ));
     assert_eq!(std::fs::read_to_string(&socket).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn a_daemon_of_another_protocol_is_named() {
+    use std::io::{Read, Write};
+
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let answers = std::thread::spawn(move || {
+        for protocol in [99, ops::PROTOCOL] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer).unwrap();
+            let body = format!(
+                "{{\"version\":\"9.9.9\",\"protocol\":{protocol},\"pid\":1,\"config\":\"c\",\"store\":\"s\",\"more\":1}}"
+            );
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let refused = Client::connect(&socket).await.unwrap_err().to_string();
+    assert!(refused.contains("(process 1) is 9.9.9"), "{refused}");
+    let client = Client::connect(&socket).await.unwrap().unwrap();
+    assert_eq!(client.hello().version, "9.9.9");
+    answers.join().unwrap();
 }

@@ -29,6 +29,7 @@ mod publish;
 mod reload;
 mod samples;
 mod serve;
+mod service;
 mod store_contract;
 mod store_open;
 mod store_props;

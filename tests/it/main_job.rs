@@ -182,6 +182,11 @@ async fn two_hundred_feeds_are_published_once_each_and_survive_a_kill() {
             .is_some_and(|code| code == 0 || code == 4),
         "{fetched:?}"
     );
+    let outcomes = String::from_utf8_lossy(&fetched.stdout).into_owned();
+    for number in 0..feeds.len() {
+        let wanted = format!("feed-{number}\tnot-modified\t0\t0\t");
+        assert!(outcomes.contains(&wanted), "feed-{number} in:\n{outcomes}");
+    }
     for feed in &feeds {
         let requests = origin.requests(&feed.path);
         let last = requests.last().unwrap();

@@ -31,17 +31,19 @@ pub(crate) fn output(dir: &Path, args: &[&str]) -> Output {
 impl Program {
     /// Starts it on the feeds.toml in this directory and waits until it serves.
     pub(crate) async fn start(dir: &Path, port: u16) -> Self {
+        let mut command = aggd(dir, &["run"]);
+        command.stdin(Stdio::null());
+        Self::start_as(dir, port, command).await
+    }
+
+    /// The same by another command.
+    pub(crate) async fn start_as(dir: &Path, port: u16, mut command: Command) -> Self {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(dir.join("aggd.log"))
             .unwrap();
-        let child = aggd(dir, &["run"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let program = Self {
             child,
             dir: dir.to_owned(),
