@@ -1,7 +1,6 @@
 //! The way to the articles: through the socket of a running daemon, or else to the store itself.
 
-use std::io::IsTerminal;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

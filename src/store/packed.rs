@@ -208,7 +208,7 @@ pub(super) fn read_pack(begin: u64, bytes: &[u8]) -> Option<Vec<(u64, Rec)>> {
     let mut input = In(bytes);
     let mut all: Vec<(u64, Rec)> = Vec::new();
     while !input.0.is_empty() {
-        let seq = begin + u64::from(input.byte()?);
+        let seq = begin.checked_add(u64::from(input.byte()?))?;
         let rec = read_rec(input.bytes()?)?;
         if all.last().is_some_and(|(last, _)| *last >= seq) {
             return None;
@@ -225,7 +225,8 @@ pub(super) fn read_pack(begin: u64, bytes: &[u8]) -> Option<Vec<(u64, Rec)>> {
 pub(super) fn read_one(begin: u64, bytes: &[u8], wanted: u64) -> Result<Option<Rec>, Unreadable> {
     let mut input = In(bytes);
     while !input.0.is_empty() {
-        let seq = begin + u64::from(input.byte().ok_or(Unreadable)?);
+        let offset = u64::from(input.byte().ok_or(Unreadable)?);
+        let seq = begin.checked_add(offset).ok_or(Unreadable)?;
         let one = input.bytes().ok_or(Unreadable)?;
         if seq == wanted {
             return read_rec(one).map(Some).ok_or(Unreadable);
