@@ -18,6 +18,9 @@ use crate::model::source::{Health, Source, SourceId, SourceState};
 use crate::model::time::Timestamp;
 use crate::store::{self, Batch, Due, Lease};
 
+/// Failures in a row of a source that was well before, as long as they may still be our own line's.
+const TELLS: u32 = 3;
+
 /// What was found at the source.
 enum Found {
     Fresh {
@@ -405,7 +408,7 @@ impl Floor {
         // Long enough that each source had its turn.
         let span = (journey.settings.options.every.min * 2).max(Duration::from_secs(1));
         // A source that was never well, or has been failing for longer, says nothing of the line.
-        let tells = state.last_ok.is_some() && state.fails <= 1;
+        let tells = state.last_ok.is_some() && state.fails < TELLS;
         let mut guard = lock(&self.line);
         let (line, was_down) = &mut *guard;
         if tells || !silent {

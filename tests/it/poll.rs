@@ -626,9 +626,10 @@ fn nobody_is_blamed_while_our_own_line_is_down() {
         round.pass(units(20)).await;
         for n in 0..14 {
             let state = round.state(&format!("s{n}")).await;
-            assert!(state.fails <= 1, "s{n} is blamed {} times", state.fails);
+            // Most visits of late must have failed before it is noticed.
+            assert!(state.fails <= 2, "s{n} is blamed {} times", state.fails);
             let last = state.visits[0].at;
-            assert!(time().now().since(last) <= U * 2, "s{n} is forgotten");
+            assert!(time().now().since(last) <= U * 3, "s{n} is forgotten");
         }
         assert!(round.state("well").await.fails > 3, "that one did answer");
     });
