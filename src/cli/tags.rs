@@ -5,7 +5,7 @@ use super::edit::{reload, try_out, write_or_show};
 use super::out::{Out, shortened};
 use super::{Exit, Failure, Global};
 use crate::config::edit::{Locked, alias};
-use crate::config::{self, Secrets};
+use crate::config::{self, File, Secrets};
 use crate::ops::Request;
 use crate::ops::labels::LabelRow;
 use crate::ops::suggest::Suggestion;
@@ -124,14 +124,18 @@ fn merge(global: &Global, from: &str, to: &str, out: &mut Out) -> Result<Exit, F
             format!("`{to}` is an alias of `{meant}` itself; merge into that one"),
         ));
     }
-    let mut locked = Locked::open(&path)?;
-    let after = alias::add(locked.text(), &path, (from, to), |name| {
+    let mut held = [Locked::open(&path)?];
+    let after = alias::add(held[0].text(), &path, (from, to), |name| {
         key(name) == key(from)
     })?;
-    try_out(&path, &after)?;
+    let changed = [File {
+        path: path.clone(),
+        text: after,
+    }];
+    try_out(&path, &changed)?;
     let lines = format!("[tags.alias]\n{from:?} = {to:?}\n");
-    write_or_show(&mut locked, &after, &lines, out)?;
-    reload(global, &config, &mut locked, out)?;
+    write_or_show(&mut held, &changed, &lines, out)?;
+    reload(global, &config, &mut held, out)?;
     out.note(&format!("`{from}` is `{to}` from now on"))?;
     Ok(Exit::Done)
 }

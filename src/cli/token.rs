@@ -11,7 +11,7 @@ use super::edit::{reload, try_out, write_or_show};
 use super::out::Out;
 use super::{Exit, Failure, Global};
 use crate::config::edit::{Locked, token};
-use crate::config::{self, Config, Secrets};
+use crate::config::{self, Config, File, Secrets};
 
 /// Arguments of `aggd token`.
 #[derive(Debug, clap::Args)]
@@ -68,13 +68,13 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
         What::List { output } => list(&config, output.as_deref(), out),
         What::Revoke { output, name } => {
             let file = file_of(&config, output)?;
-            let mut locked = Locked::open(&file)?;
+            let locked = Locked::open(&file)?;
             let after = token::revoke(locked.text(), &file, output, name)?;
             let lines = format!(
                 "take out of {}: the token `{name}` of `{output}`\n",
                 file.display()
             );
-            write(global, &config, &mut locked, (&file, &after, &lines), out)?;
+            write(global, &config, locked, (&file, &after, &lines), out)?;
             out.note(&format!("`{name}` can no longer read `{output}`"))?;
             Ok(Exit::Done)
         }
@@ -108,10 +108,10 @@ fn new(
     }
     let secret = secret()?;
     let sha256 = hex(&Sha256::digest(&secret));
-    let mut locked = Locked::open(&file)?;
+    let locked = Locked::open(&file)?;
     let after = token::add(locked.text(), &file, output, name, &sha256)?;
     let lines = format!("tokens = [{{ name = {name:?}, sha256 = \"{sha256}\" }}]\n");
-    write(global, config, &mut locked, (&file, &after, &lines), out)?;
+    write(global, config, locked, (&file, &after, &lines), out)?;
     let made = Made {
         url: format!("{}p/{secret}/outputs/{output}.atom", config.site.public_url),
         output: output.to_owned(),
@@ -152,15 +152,19 @@ fn list(config: &Config, output: Option<&str>, out: &mut Out) -> Result<Exit, Fa
 fn write(
     global: &Global,
     config: &Config,
-    locked: &mut Locked,
+    locked: Locked,
     (file, after, lines): (&PathBuf, &str, &str),
     out: &mut Out,
 ) -> Result<(), Failure> {
-    if config.files.first() == Some(file) {
-        try_out(file, after)?;
-    }
-    write_or_show(locked, after, lines, out)?;
-    reload(global, config, locked, out)
+    let main = config.files.first().unwrap_or(file);
+    let changed = [File {
+        path: file.clone(),
+        text: after.to_owned(),
+    }];
+    let mut held = [locked];
+    try_out(main, &changed)?;
+    write_or_show(&mut held, &changed, lines, out)?;
+    reload(global, config, &mut held, out)
 }
 
 fn file_of(config: &Config, output: &str) -> Result<PathBuf, Failure> {

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Error};
 use crate::config::value;
 use crate::label;
-use crate::label;
 use crate::model::article::{Article, ArticleId, Sighting};
 use crate::model::entry::Content;
 use crate::model::label::{Cursor, Scope, Selection};
