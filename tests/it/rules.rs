@@ -14,7 +14,7 @@ use crate::town::{Town, feed};
 async fn ask(town: &Town, request: Request) -> Value {
     let socket = town.dir.path().join("control.sock");
     let client = Client::connect(&socket).await.unwrap().unwrap();
-    client.ask(&request).await.unwrap()
+    serde_json::from_str(&client.ask(&request).await.unwrap()).unwrap()
 }
 
 fn run(dir: &Path, args: &[&str]) -> (String, String, i32) {

@@ -29,7 +29,7 @@ fn serve(origin: &Origin, path: &str, items: &[String]) {
 async fn ask(town: &Town, request: Request) -> Value {
     let socket = town.dir.path().join("control.sock");
     let client = Client::connect(&socket).await.unwrap().unwrap();
-    client.ask(&request).await.unwrap()
+    serde_json::from_str(&client.ask(&request).await.unwrap()).unwrap()
 }
 
 async fn names(town: &Town, request: Request) -> Vec<String> {
