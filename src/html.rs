@@ -6,6 +6,7 @@
 mod attribute;
 mod clean;
 mod direct;
+mod element;
 mod finish;
 mod hygiene;
 mod reference;

@@ -13,9 +13,10 @@ use memchr::{memchr, memchr2};
 use url::Url;
 
 use super::attribute::{KEPT, SCHEMES};
-use super::direct::{self, KEPT_ELEMENTS};
+use super::direct;
+use super::element::KEPT_ELEMENTS;
 use super::finish::finish;
-use super::hygiene::{first_illegal, is_illegal};
+use super::hygiene::{first_illegal, hygiene, is_illegal};
 use super::tame;
 use super::writer::Writer;
 
@@ -77,7 +78,7 @@ pub fn clean(fragment: &str, base: Option<&Url>) -> Option<String> {
 #[must_use]
 pub fn clean_noting(fragment: &str, base: Option<&Url>) -> Cleaned {
     if memchr2(b'<', b'&', fragment.as_bytes()).is_none() {
-        return escaped(fragment, false);
+        return escaped(without_mark(fragment), false);
     }
     let fragment = normalised(fragment);
     direct::clean(&fragment, base).unwrap_or_else(|| parsed(&fragment, base))
@@ -87,7 +88,9 @@ pub fn clean_noting(fragment: &str, base: Option<&Url>) -> Cleaned {
 pub(super) fn parsed(fragment: &str, base: Option<&Url>) -> Cleaned {
     let tamed = tame::tamed(fragment);
     if tamed.harmless || tame::is_bearable(&tamed) {
-        return finish(&SANITIZER.clean(&tamed.html).to_string(), base);
+        // References may have stood for control characters.
+        let clean = SANITIZER.clean(&tamed.html).to_string();
+        return finish(&hygiene(&clean), base);
     }
     let balanced = tame::balanced(&tamed);
     match direct::clean(&balanced, base) {
@@ -106,8 +109,14 @@ fn escaped(text: &str, cut: bool) -> Cleaned {
     writer.finish(cut)
 }
 
-/// Line ends as HTML reads them, and no control characters, before anybody looks for tags.
+/// Without the byte order marks that some editors paste in front, and that the HTML parser would drop.
+fn without_mark(fragment: &str) -> &str {
+    fragment.trim_start_matches(|c: char| c == '\u{FEFF}' || is_illegal(c) && c != '\u{C}')
+}
+
+/// Line ends as HTML reads them, no byte order mark and no control characters, before anybody looks for tags.
 pub(super) fn normalised(fragment: &str) -> Cow<'_, str> {
+    let fragment = without_mark(fragment);
     if first_illegal(fragment).is_none() && memchr(b'\r', fragment.as_bytes()).is_none() {
         return Cow::Borrowed(fragment);
     }

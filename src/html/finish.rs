@@ -8,7 +8,7 @@ use memchr::memmem;
 use url::Url;
 
 use super::clean::{Cleaned, DEPTH};
-use super::direct::is_void;
+use super::element::is_void;
 use super::scan::{Scanner, Token};
 use super::writer::{Writer, decoded};
 

@@ -72,7 +72,8 @@ pub(super) fn feed_element<'a>(
                 feed.common.link(link);
             }
         }
-        "updated" | "modified" => feed.common.updated.offer(3, r.date_value(level)),
+        // Atom's own date counts first in Atom, last in RSS.
+        "updated" | "modified" => feed.common.updated.offer(3 * rank, r.date_value(level)),
         "published" | "issued" | "created" => feed.common.published.offer(1, r.date_value(level)),
         "author" => feed.common.authors.offer(rank, shared::person(r, level)),
         "contributor" => feed.common.contributors.offer(0, shared::person(r, level)),

@@ -102,6 +102,29 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Values that stand beside the links of a feed. They are read like values, so that one whose end is missing does not
+/// swallow the link behind it.
+const VALUES: [&str; 18] = [
+    "title",
+    "id",
+    "updated",
+    "modified",
+    "published",
+    "subtitle",
+    "tagline",
+    "description",
+    "generator",
+    "copyright",
+    "rights",
+    "language",
+    "pubdate",
+    "lastbuilddate",
+    "managingeditor",
+    "webmaster",
+    "category",
+    "ttl",
+];
+
 /// Looks at the links of a feed or channel.
 fn links(r: &mut Reader<'_>, level: Level, own: &mut Option<Url>, home: &mut Option<Url>) {
     while let Some(tag) = r.child(level) {
@@ -121,6 +144,9 @@ fn links(r: &mut Reader<'_>, level: Level, own: &mut Option<Url>, home: &mut Opt
                     "" | "alternate" if home.is_none() => *home = Some(url),
                     _ => {}
                 }
+            }
+            (Ns::Core, local) if VALUES.contains(&local) => {
+                r.value(tag.level);
             }
             _ => {}
         }

@@ -10,6 +10,8 @@ mod duration;
 mod loose;
 mod names;
 mod normal;
+mod pieces;
+mod roles;
 mod zone;
 
 pub use duration::duration;

@@ -1,12 +1,14 @@
 //! JSON Feed 1.0 and 1.1. Members of a wrong type are dropped, broken JSON is read as far as it makes sense.
 
 mod lenient;
+mod pruned;
 
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 use url::Url;
 
+use self::pruned::Limits;
 use super::construct::Construct;
 use super::context::Context;
 use super::draft::identify;
@@ -23,10 +25,12 @@ type Object = Map<String, Value>;
 /// Reads a document that begins with `{`. `None` if it is no feed.
 pub(super) fn read(cx: &Context<'_>, notes: &mut Notes) -> Option<Feed> {
     let text = &cx.text[cx.root..];
-    let value = match serde_json::from_str::<Value>(text.trim_end()) {
+    let mut limits = Limits::new(text.len(), cx.max_items);
+    let value = match pruned::parse(text.trim_end(), &limits) {
         Ok(value) => value,
         Err(error) => {
-            let (value, at, complete) = lenient::parse(text);
+            limits = Limits::new(text.len(), cx.max_items);
+            let (value, at, complete) = lenient::parse(text, &limits);
             let code = if complete {
                 WarningCode::JsonError
             } else {
@@ -38,6 +42,11 @@ pub(super) fn read(cx: &Context<'_>, notes: &mut Notes) -> Option<Feed> {
             value
         }
     };
+    if limits.met.get() {
+        notes.add(WarningCode::Limit, None, || {
+            "more values than a feed of this size needs; the rest is not read".to_owned()
+        });
+    }
     let object = value.as_object()?;
     let version = object.get("version").and_then(Value::as_str).unwrap_or("");
     let named = version.contains("jsonfeed.org");

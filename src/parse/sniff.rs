@@ -182,7 +182,7 @@ const HTML_TABLE: [&str; 6] = ["tr", "td", "th", "tbody", "small", "ul"];
 fn is_unmistakable(local: &str, tag: &str) -> bool {
     match local.to_ascii_lowercase().as_str() {
         "rss" => true,
-        "rdf" => tag.contains("purl.org/rss") || tag.contains("my.netscape.com"),
+        "rdf" => tag.contains("purl.org/rss") || tag.contains(".netscape.com"),
         "feed" => tag.contains("w3.org/2005/Atom") || tag.contains("purl.org/atom"),
         _ => false,
     }

@@ -178,6 +178,9 @@ impl<'a> Reader<'a> {
     /// From here on names of the root's vocabulary, and those without a namespace, are [`Ns::Core`]; `atom` says which
     /// dialect that is.
     pub(super) fn speak(&mut self, root: &Tag<'a>, atom: bool) {
+        if root.ns == Ns::Rdf {
+            self.mend_rdf();
+        }
         self.core = Core {
             ns: Some(root.ns),
             prefix: names::split(root.raw).0,

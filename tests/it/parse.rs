@@ -289,7 +289,16 @@ fn wrong_labels_do_not_change_what_is_read() {
     for atom in [false, true] {
         let text = good(atom);
         let whole = read(text.as_str());
-        for label in ["utf-16", "UTF-32", "x-unknown", "us-ascii", "utf8"] {
+        for label in [
+            "utf-16",
+            "UTF-32",
+            "x-unknown",
+            "us-ascii",
+            "utf8",
+            "iso-8859-1",
+            "gb2312",
+            "koi8-r",
+        ] {
             let feed = read(text.replacen("utf-8", label, 1));
             assert_eq!(survivors(&feed, &whole), (12, 12), "{label}");
         }

@@ -285,6 +285,19 @@ fn documents_made_to_exhaust_are_read_in_time() {
         ),
         format!("{{\"items\":[{}", "{\"id\":".repeat(many)),
     ];
+    let undecodable = ["gb18030", "shift_jis", "iso-2022-jp", "utf-16"].map(|label| {
+        let head = format!("<?xml version='1.0' encoding='{label}'?><rss><title>");
+        [
+            head.as_bytes(),
+            [0xFF, 0xFE, 0x80, 0x1B].repeat(many * 2).as_slice(),
+        ]
+        .concat()
+    });
+    for body in undecodable {
+        let start = Instant::now();
+        check(&body);
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
     for body in bodies {
         let start = Instant::now();
         check(body.as_bytes());

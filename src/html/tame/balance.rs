@@ -5,7 +5,7 @@
 
 use super::{attributes, escape};
 use crate::html::clean::DEPTH;
-use crate::html::direct::{self, Class, Element};
+use crate::html::element::{Class, Element, element};
 use crate::html::scan::{Scanner, Tag, Token};
 use crate::html::writer::decoded;
 
@@ -23,12 +23,12 @@ pub(super) fn balanced(html: &str) -> String {
         match token {
             Token::Text(text) => balance.text(text),
             Token::Start(tag) => {
-                if let Some(element) = direct::element(tag.name) {
+                if let Some(element) = element(tag.name) {
                     balance.start(element, tag);
                 }
             }
             Token::End(name) => {
-                if let Some(element) = direct::element(name) {
+                if let Some(element) = element(name) {
                     balance.end(element);
                 }
             }
@@ -144,7 +144,7 @@ impl Balance {
     }
 
     fn implied(&mut self, name: &str) {
-        if let Some(element) = direct::element(name) {
+        if let Some(element) = element(name) {
             self.html.extend(["<", name, ">"]);
             self.open.push(element);
         }

@@ -15,6 +15,8 @@ const DEEP: u32 = 400;
 /// Elements that the parser may make of one start tag, on the whole, and those that any fragment may have.
 const ELEMENTS_FOR_TAG: usize = 3;
 const ELEMENTS_FOR_ALL: usize = 256;
+/// Elements of any fragment: half a kilobyte of memory for each.
+const MOST_ELEMENTS: usize = 100_000;
 /// Elements looked at to move others, on the whole.
 const MOST_MOVES: usize = 20_000_000;
 
@@ -28,7 +30,7 @@ pub(super) fn is_bearable(html: &str, tags: usize) -> bool {
         Vec::new(),
         false,
     );
-    let most = tags * ELEMENTS_FOR_TAG + ELEMENTS_FOR_ALL;
+    let most = (tags * ELEMENTS_FOR_TAG + ELEMENTS_FOR_ALL).min(MOST_ELEMENTS);
     let mut rest = html;
     while !rest.is_empty() {
         let (step, after) = rest.split_at(rest.floor_char_boundary(STEP));
@@ -200,5 +202,6 @@ mod tests {
         assert!(!trial(&format!("<table>{}", "<br>".repeat(100_000))));
         assert!(!trial(&"<b><p>x</b></p>".repeat(100_000)));
         assert!(!trial(&"<b><div></b>".repeat(100_000)));
+        assert!(!trial(&"<b>x<p>".repeat(100_000)));
     }
 }

@@ -3,23 +3,10 @@
 //! A time is what has colons, a zone what stands behind it, a year what has four digits; a month may be a word. What cannot
 //! be given a role makes the whole no date.
 
-use super::{Civil, Time, fraction, full_year, names, zone};
+use super::pieces::{Piece, Token, pieces};
+use super::roles::{Numeral, numeric, with_month, with_week};
+use super::{Civil, Time, fraction, names, zone};
 use crate::model::time::Timestamp;
-
-/// What a date is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Piece<'a> {
-    Number(&'a str),
-    Word(&'a str),
-    Sign(char),
-}
-
-/// A piece, and whether white space stands before it.
-#[derive(Debug, Clone, Copy)]
-struct Token<'a> {
-    piece: Piece<'a>,
-    spaced: bool,
-}
 
 /// A part of the date proper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +21,7 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     if let Some(at) = epoch(text) {
         return (1900..=2199).contains(&at.year_month().0).then_some(at);
     }
-    let tokens = tokens(text);
+    let tokens = pieces(text);
     let mut reader = Reader {
         tokens: &tokens,
         at: 0,
@@ -68,33 +55,6 @@ fn epoch(text: &str) -> Option<Timestamp> {
         16 => Some(Timestamp::from_micros(number)),
         _ => None,
     }
-}
-
-fn tokens(text: &str) -> Vec<Token<'_>> {
-    let mut tokens = Vec::new();
-    let mut rest = text;
-    let mut spaced = false;
-    while let Some(c) = rest.chars().next() {
-        let end_of = |is: fn(char) -> bool| rest.find(|c| !is(c)).unwrap_or(rest.len());
-        let (piece, length) = match c {
-            '0'..='9' => {
-                let end = end_of(|c| c.is_ascii_digit());
-                (Some(Piece::Number(&rest[..end])), end)
-            }
-            c if c.is_alphabetic() => {
-                let end = end_of(char::is_alphabetic);
-                (Some(Piece::Word(&rest[..end])), end)
-            }
-            c if c.is_whitespace() => (None, c.len_utf8()),
-            c => (Some(Piece::Sign(c)), c.len_utf8()),
-        };
-        if let Some(piece) = piece {
-            tokens.push(Token { piece, spaced });
-        }
-        spaced = piece.is_none();
-        rest = &rest[length..];
-    }
-    tokens
 }
 
 /// What has been understood so far.
@@ -140,6 +100,10 @@ impl<'t> Reader<'t> {
             return Some(());
         }
         self.at += 1;
+        if digits.len() == 4 && self.time.is_none() && self.is_complete() {
+            self.time = Some(compact_time(digits)?);
+            return Some(());
+        }
         let value = digits.parse().ok();
         match digits.len() {
             14 | 12 => {
@@ -171,6 +135,17 @@ impl<'t> Reader<'t> {
                 self.seconds(&mut time)?;
             }
             (Some(Piece::Sign(':')), _, _) => self.at += 2,
+            // Finnish and Indonesian programs write 10.14.55.
+            (Some(Piece::Sign('.')), Some(Piece::Number(minute)), Some(Piece::Sign('.')))
+                if minute.len() == 2 && self.is_complete() =>
+            {
+                let Some(Piece::Number(second)) = self.glued(4) else {
+                    return Some(false);
+                };
+                time.minute = minute.parse().ok()?;
+                time.second = second.parse().ok().filter(|_| second.len() == 2)?;
+                self.at += 5;
+            }
             (Some(Piece::Sign('.')), Some(Piece::Number(minute)), _)
                 if minute.len() == 2
                     && matches!(self.piece(3), Some(Piece::Word("uhr" | "am" | "pm"))) =>
@@ -421,7 +396,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Numbers after the date: the hour, or zeros that somebody took for a zone.
-    fn beyond_the_date(&mut self, numbers: &[(u32, usize, char)]) -> Option<()> {
+    fn beyond_the_date(&mut self, numbers: &[Numeral]) -> Option<()> {
         match numbers {
             [(0, _, _)] => Some(()),
             [(hour, 1 | 2, _)] if self.time.is_none() => {
@@ -456,120 +431,4 @@ fn compact_time(digits: &str) -> Option<Time> {
         }),
         _ => None,
     }
-}
-
-type Date = (i32, u32, u32);
-
-/// Day and year around a month that is a word.
-fn with_month(numbers: &[(u32, usize, char)], month: u32) -> Option<Date> {
-    let is_year = |value: u32, digits: usize| digits > 2 || value > 31;
-    match *numbers {
-        [(year, digits, _)] if is_year(year, digits) => Some((full_year(year, digits), month, 1)),
-        [(year, digits, _), (day, few, _)] if is_year(year, digits) && few <= 2 => {
-            Some((full_year(year, digits), month, day))
-        }
-        [(day, few, _), (year, digits, _)] if few <= 2 => {
-            Some((full_year(year, digits), month, day))
-        }
-        _ => None,
-    }
-}
-
-/// A date in nothing but numbers.
-fn numeric(numbers: &[(u32, usize, char)]) -> Option<Date> {
-    match *numbers {
-        [(number, digits, _)] => compact(number, digits),
-        [(year, 4, _), (day, 3, _)] => ordinal(year, day),
-        [(year, 4, _), (month, 1 | 2, _)] | [(month, 1 | 2, _), (year, 4, _)] => {
-            Some((full_year(year, 4), month, 1))
-        }
-        [(year, 4, _), (month, 1 | 2, _), (day, 1 | 2, _)] => {
-            Some((full_year(year, 4), month, day))
-        }
-        [(a, 1 | 2, _), (b, 1 | 2, sign), (year, digits @ 4, _)] => {
-            Some(ordered(a, b, sign, full_year(year, digits)))
-        }
-        [
-            (year, digits @ 1..=2, _),
-            (month, 1 | 2, '-'),
-            (day, 1 | 2, '-'),
-        ] => Some((full_year(year, digits), month, day)),
-        [(a, 1 | 2, _), (b, 1 | 2, sign), (year, digits @ 2, _)] => {
-            Some(ordered(a, b, sign, full_year(year, digits)))
-        }
-        _ => None,
-    }
-}
-
-/// Day and month in the order of the sign between them: slashes are American unless that is impossible.
-fn ordered(a: u32, b: u32, sign: char, year: i32) -> Date {
-    let month_first = if matches!(sign, '/' | ' ') {
-        a <= 12
-    } else {
-        b > 12
-    };
-    if month_first {
-        (year, a, b)
-    } else {
-        (year, b, a)
-    }
-}
-
-/// `2026`, `261124`, `2026328`, `20261124`.
-fn compact(number: u32, digits: usize) -> Option<Date> {
-    match digits {
-        4 => Some((full_year(number, 4), 1, 1)),
-        6 => Some((
-            full_year(number / 10_000, 2),
-            number / 100 % 100,
-            number % 100,
-        )),
-        7 => ordinal(number / 1000, number % 1000),
-        8 => Some((
-            full_year(number / 10_000, 4),
-            number / 100 % 100,
-            number % 100,
-        )),
-        _ => None,
-    }
-}
-
-/// The day of the year, 1 to 366.
-fn ordinal(year: u32, day: u32) -> Option<Date> {
-    let year = i32::try_from(year).ok()?;
-    let first = Timestamp::from_civil(year, 1, 1, 0, 0, 0)?;
-    let days_of_year = if Timestamp::from_civil(year, 2, 29, 0, 0, 0).is_some() {
-        366
-    } else {
-        365
-    };
-    if !(1..=days_of_year).contains(&day) {
-        return None;
-    }
-    civil_day(first.as_secs() / DAY + i64::from(day) - 1)
-}
-
-const DAY: i64 = 86_400;
-
-/// Year and week, and perhaps the day of the week, 1 for Monday (ISO 8601).
-fn with_week(numbers: &[(u32, usize, char)], week: u32) -> Option<Date> {
-    let (year, weekday) = match *numbers {
-        [(year, 4, _)] => (year, 1),
-        [(year, 4, _), (weekday @ 1..=7, 1, _)] => (year, weekday),
-        _ => return None,
-    };
-    if !(1..=53).contains(&week) {
-        return None;
-    }
-    // The week of January 4th is the first; 1970 began on a Thursday.
-    let fourth = Timestamp::from_civil(i32::try_from(year).ok()?, 1, 4, 0, 0, 0)?.as_secs() / DAY;
-    let monday = fourth - (fourth + 3).rem_euclid(7);
-    civil_day(monday + i64::from(week - 1) * 7 + i64::from(weekday - 1))
-}
-
-fn civil_day(days: i64) -> Option<Date> {
-    let at = Timestamp::from_secs(days * DAY);
-    let (year, month) = at.year_month();
-    let first = Timestamp::from_civil(year, month, 1, 0, 0, 0)?.as_secs() / DAY;
-    Some((year, month, u32::try_from(days - first).ok()? + 1))
 }

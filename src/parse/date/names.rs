@@ -58,7 +58,7 @@ const MONTHS: [(&str, u32); 92] = [
     ("lug", 7),
     ("jui", 6),
     ("aug", 8),
-    ("aout", 8),
+    ("aou", 8),
     ("ago", 8),
     ("agu", 8),
     ("sep", 9),

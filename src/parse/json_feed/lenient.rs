@@ -4,13 +4,16 @@
 
 use serde_json::{Map, Number, Value};
 
+use super::pruned::Limits;
+
 /// What is nested deeper becomes `null`.
 const DEPTH: usize = 100;
 
 /// The value, the byte where the text first was no JSON (or where reading ended), and whether the value was complete.
-pub(super) fn parse(text: &str) -> (Value, usize, bool) {
+pub(super) fn parse(text: &str, limits: &Limits) -> (Value, usize, bool) {
     let mut reader = Lenient {
         text,
+        limits,
         at: 0,
         fault: None,
         truncated: false,
@@ -21,6 +24,7 @@ pub(super) fn parse(text: &str) -> (Value, usize, bool) {
 
 struct Lenient<'a> {
     text: &'a str,
+    limits: &'a Limits,
     at: usize,
     fault: Option<usize>,
     truncated: bool,
@@ -58,6 +62,7 @@ impl Lenient<'_> {
     fn object(&mut self, depth: usize) -> Value {
         self.at += 1;
         let mut map = Map::new();
+        let room = self.limits.take(Limits::OBJECT);
         loop {
             match self.peek() {
                 None => break,
@@ -75,7 +80,8 @@ impl Lenient<'_> {
                         let before = self.truncated;
                         let value = self.value(depth + 1);
                         // A value that the end of the text cut to nothing was never there.
-                        if before || !(self.truncated && value.is_null()) {
+                        let there = before || !(self.truncated && value.is_null());
+                        if there && room && self.limits.take(2) {
                             map.entry(name).or_insert(value);
                         }
                     } else {
@@ -99,6 +105,7 @@ impl Lenient<'_> {
     fn array(&mut self, depth: usize) -> Value {
         self.at += 1;
         let mut list = Vec::new();
+        let room = self.limits.take(Limits::LIST);
         loop {
             match self.peek() {
                 None => break,
@@ -116,7 +123,9 @@ impl Lenient<'_> {
                 Some(_) => {
                     let before = self.at;
                     let value = self.value(depth + 1);
-                    if !(self.truncated && value.is_null()) {
+                    let there = !(self.truncated && value.is_null());
+                    if there && room && list.len() < self.limits.most_items() && self.limits.take(1)
+                    {
                         list.push(value);
                     }
                     if self.at == before {
@@ -268,8 +277,12 @@ impl Lenient<'_> {
 mod tests {
     use super::*;
 
+    fn parse_all(text: &str) -> (Value, usize, bool) {
+        parse(text, &Limits::new(text.len(), 10_000))
+    }
+
     fn read(text: &str) -> (String, bool) {
-        let (value, _, complete) = parse(text);
+        let (value, _, complete) = parse_all(text);
         (value.to_string(), complete)
     }
 
@@ -287,7 +300,7 @@ mod tests {
             read("{\"a\":\"\\ud83d\\ude00\",\"b\":NaN}").0,
             "{\"a\":\"😀\",\"b\":null}"
         );
-        assert_eq!(parse("{\"a\":[1,]}").1, 7);
+        assert_eq!(parse_all("{\"a\":[1,]}").1, 7);
     }
 
     #[test]
@@ -305,7 +318,7 @@ mod tests {
     #[test]
     fn depth_is_bounded() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(parse(&deep).2);
+        assert!(parse_all(&deep).2);
         assert_eq!(
             read(&format!("{{\"a\":{deep},\"b\":1}}"))
                 .0

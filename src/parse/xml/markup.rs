@@ -127,11 +127,14 @@ impl<'a> Reader<'a> {
                 "CDATA section without an end".to_owned()
             });
             self.at = from + cut;
-            return &rest[..cut];
+            return without_half_end(&rest[..cut]);
         }
         match end {
             Some(end) => self.at = from + end + 3,
-            None => self.eof_inside("a CDATA section"),
+            None => {
+                self.eof_inside("a CDATA section");
+                return without_half_end(within);
+            }
         }
         within
     }
@@ -173,6 +176,14 @@ impl<'a> Reader<'a> {
     fn instruction(&mut self) {
         let bytes = self.text.as_bytes();
         let from = self.at + 2;
+        let declares = self.text[from..]
+            .strip_prefix("xml")
+            .is_some_and(|rest| rest.starts_with([' ', '\t', '\r', '\n']));
+        if declares && self.at > self.cx.root {
+            self.note(WarningCode::XmlError, || {
+                "an XML declaration that is not at the beginning".to_owned()
+            });
+        }
         let limit = memchr(b'<', &bytes[from..]).map_or(bytes.len(), |found| from + found);
         self.at = if let Some(end) = memmem::find(&bytes[from..limit], b"?>") {
             from + end + 2
@@ -259,6 +270,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         self.at = end;
+        let empty = empty && !self.take_slash_into_value(raw, end);
         if let Some(name) = self.merged_name(name_at, end) {
             raw = name;
             self.attrs.clear();
@@ -287,12 +299,7 @@ impl<'a> Reader<'a> {
             if !empty {
                 self.overflow.push(raw);
             }
-            if !std::mem::replace(&mut self.overflow.noted, true) {
-                let most = self.max_depth;
-                self.note(WarningCode::Limit, || {
-                    format!("elements deeper than {most} are skipped")
-                });
-            }
+            self.note_depth();
             self.close_to(depth);
             return None;
         }
@@ -318,6 +325,32 @@ impl<'a> Reader<'a> {
         Some(Step::Start(tag))
     }
 
+    fn note_depth(&mut self) {
+        if !std::mem::replace(&mut self.overflow.noted, true) {
+            let most = self.max_depth;
+            self.note(WarningCode::Limit, || {
+                format!("elements deeper than {most} are skipped")
+            });
+        }
+    }
+
+    /// `<rss xmlns:media=http://search.yahoo.com/mrss/>` is not empty.
+    fn take_slash_into_value(&mut self, raw: &str, end: usize) -> bool {
+        let text = self.text;
+        let holds = self.phase == Phase::Prolog
+            || matches!(names::split(raw).1, "channel" | "item" | "entry")
+            || scan::is_followed_by_end(text, end, raw);
+        let Some(attr) = self.attrs.last_mut().filter(|attr| !attr.value.is_empty()) else {
+            return false;
+        };
+        let from = attr.value.as_ptr() as usize - text.as_ptr() as usize;
+        if !holds || from + attr.value.len() + 2 != end {
+            return false;
+        }
+        attr.value = &text[from..end - 1];
+        true
+    }
+
     /// The name of `<titleText</title>`, where `>` was lost: the end tag tells it.
     fn merged_name(&self, name_at: usize, end: usize) -> Option<&'a str> {
         let bytes = self.text.as_bytes();
@@ -329,6 +362,16 @@ impl<'a> Reader<'a> {
             && name_at + name.len() < end
             && self.text[name_at..].starts_with(name);
         merged.then_some(name)
+    }
+}
+
+/// The text of a section whose `]]>` was cut short or written `]] >`.
+fn without_half_end(text: &str) -> &str {
+    let short = text.trim_end();
+    let short = short.strip_suffix('>').map_or(short, str::trim_end);
+    match short.strip_suffix(']') {
+        Some(rest) => rest.trim_end().strip_suffix(']').unwrap_or(rest),
+        None => text,
     }
 }
 

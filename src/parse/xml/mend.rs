@@ -83,23 +83,16 @@ impl Reader<'_> {
             return None;
         }
         let next = match ns {
+            // HTML knows `source` as well, but not with an address called `url`.
+            Ns::Core if local == "source" && !self.core.atom => {
+                self.attrs.iter().any(|attr| attr.name == "url")
+            }
             Ns::Core => {
                 is_next(local, self.core.atom)
                     && !(self.has_attrs() && matches!(local, "link" | "title") && !self.core.atom)
             }
-            Ns::Dc
-            | Ns::DcTerms
-            | Ns::Content
-            | Ns::Itunes
-            | Ns::Media
-            | Ns::Slash
-            | Ns::Wfw
-            | Ns::Feedburner
-            | Ns::Podcast
-            | Ns::Thread
-            | Ns::Syndication
-            | Ns::Atom => !matches!(local, "name" | "email" | "uri" | "url"),
-            _ => false,
+            Ns::None | Ns::Rss | Ns::Rdf | Ns::Xhtml | Ns::Other => false,
+            _ => !matches!(local, "name" | "email" | "uri" | "url"),
         };
         next.then(|| value.depth - 1)
     }
@@ -137,13 +130,11 @@ impl<'a> Overflow<'a> {
 /// Elements that follow a value in a feed, and never occur inside one.
 fn is_next(local: &str, atom: bool) -> bool {
     match local {
-        "title" | "link" | "author" | "category" | "item" | "entry" | "generator" | "copyright" => {
-            true
-        }
-        "id" | "updated" | "published" | "summary" | "content" | "contributor" | "rights"
-        | "source" | "subtitle" | "modified" | "issued" | "created" | "tagline" | "icon"
-        | "logo" => atom,
-        "description" | "pubdate" | "guid" | "comments" | "enclosure" | "channel"
+        "title" | "link" | "author" | "category" | "item" | "entry" | "generator" | "copyright"
+        | "summary" => true,
+        "id" | "updated" | "published" | "content" | "contributor" | "rights" | "source"
+        | "subtitle" | "modified" | "issued" | "created" | "tagline" | "icon" | "logo" => atom,
+        "description" | "fullitem" | "pubdate" | "guid" | "comments" | "enclosure" | "channel"
         | "lastbuilddate" | "managingeditor" | "webmaster" | "language" | "ttl" => !atom,
         _ => false,
     }

@@ -168,6 +168,41 @@ pub(super) fn normal(uri: &str) -> String {
     bare.trim_end_matches(['/', '#']).to_owned()
 }
 
+/// What tells, in a URI that is misspelt beyond [`KNOWN`], that a prefix means what it usually does.
+const HINTS: &[(Ns, &[&str])] = &[
+    (Ns::Dc, &["purl", "dublincore"]),
+    (Ns::DcTerms, &["purl", "dublincore"]),
+    (Ns::Content, &["purl", "content"]),
+    (Ns::Itunes, &["itunes", "podcast"]),
+    (Ns::Media, &["mrss", "yahoo", "mediarss"]),
+    (Ns::Atom, &["atom", "w3"]),
+    (Ns::Georss, &["georss"]),
+    (Ns::Thread, &["purl", "thread"]),
+    (Ns::Slash, &["purl", "slash"]),
+    (Ns::Syndication, &["purl", "syndication"]),
+    (Ns::Wfw, &["wellformed", "wfw", "commentapi"]),
+    (Ns::Podcast, &["podcast"]),
+    (Ns::Psc, &["podlove", "chapters"]),
+];
+
+/// What a prefix is bound to. A URI that nobody knows counts as the usual one of its prefix if it resembles that.
+pub(super) fn bound(prefix: &str, uri: &str) -> Ns {
+    let ns = by_uri(uri);
+    if prefix.is_empty() || !matches!(ns, Ns::Other | Ns::None) {
+        return ns;
+    }
+    let usual = by_custom(prefix);
+    let letters: String = uri
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    let hints = HINTS.iter().find(|(ns, _)| *ns == usual);
+    let resembles = letters.is_empty()
+        || hints.is_some_and(|(_, hints)| hints.iter().any(|hint| letters.contains(hint)));
+    if resembles { usual } else { ns }
+}
+
 /// What a namespace URI stands for.
 pub(super) fn by_uri(uri: &str) -> Ns {
     // The spellings that nearly everybody uses need no copy.
@@ -258,6 +293,21 @@ mod tests {
             ("http://example.org/ours", Ns::Other),
         ] {
             assert_eq!(by_uri(uri), ns, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_uri_beyond_recognition_counts_by_its_prefix() {
+        for (prefix, uri, ns) in [
+            ("dc", "http://purl.org//dcelements/1.1/", Ns::Dc),
+            ("media", "", Ns::Media),
+            ("content", "http:/ /purl.org/rss/1.0/mod&ules/", Ns::Content),
+            ("media", "http://example.org/ours", Ns::Other),
+            ("ours", "http://purl.org/ours", Ns::Other),
+            ("x", "http://search.yahoo.com/mrss/", Ns::Media),
+            ("", "http://purl.org/ours", Ns::Other),
+        ] {
+            assert_eq!(bound(prefix, uri), ns, "{prefix} {uri}");
         }
     }
 

@@ -104,6 +104,17 @@ const NAME: [bool; 256] = {
     }
 };
 
+/// `<a href=http://x/>` may be an empty element, or one whose value ends with a slash: the end tag that follows tells.
+pub(super) fn is_followed_by_end(text: &str, at: usize, name: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr(b'<', &bytes[at..]).is_some_and(|found| {
+        text[at + found..]
+            .strip_prefix("</")
+            .and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|rest| !rest.bytes().next().is_some_and(is_name))
+    })
+}
+
 /// Reads the attributes from `at`, the byte behind the element's name, to the end of the tag.
 pub(super) fn attributes<'a>(
     text: &'a str,
@@ -165,7 +176,9 @@ fn value<'a>(
     let at = skip_space(bytes, equals + 1);
     let quote = *bytes.get(at)?;
     if quote == b'"' || quote == b'\'' {
-        if let Some(end) = closing(bytes, at + 1, quote, missing) {
+        if let Some(end) = closing(bytes, at + 1, quote, missing)
+            && !opens_next(bytes, at + 1, end)
+        {
             return Some((&text[at + 1..end], end + 1));
         }
         fault(Fault::OpenQuote, at);
@@ -204,6 +217,21 @@ fn closing(bytes: &[u8], from: usize, quote: u8, missing: &mut Missing) -> Optio
     }
     *missing.of(quote) = Some(from);
     None
+}
+
+/// True if the quotation mark at `end` does not close the value but opens the next one: `rel="self type="text/html"`.
+fn opens_next(bytes: &[u8], from: usize, end: usize) -> bool {
+    let next = bytes.get(end + 1).copied().unwrap_or(b'>');
+    if bytes[from..end].last() != Some(&b'=') || !is_name(next) {
+        return false;
+    }
+    let before = &bytes[from..end - 1];
+    let name = before.iter().rev().take_while(|b| is_name(**b)).count();
+    name > 0
+        && matches!(
+            before.iter().nth_back(name),
+            Some(b' ' | b'\t' | b'\r' | b'\n')
+        )
 }
 
 /// Where a value without (a partner for) its quotation mark ends.
@@ -287,6 +315,16 @@ mod tests {
                 vec![Fault::Unquoted]
             )
         );
+    }
+
+    #[test]
+    fn a_forgotten_quotation_mark_does_not_eat_the_next_attribute() {
+        let (attributes, end, faults) = scan(" rel=\"self type=\"text/html\" href=\"/?a=\">");
+        assert_eq!(
+            attributes,
+            [("rel", "self"), ("type", "text/html"), ("href", "/?a=")]
+        );
+        assert_eq!((end, faults), (End::At(40, false), vec![Fault::OpenQuote]));
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn bind(&mut self, prefix: &'a str, uri: &'a str, depth: usize) {
         if self.bindings.len() < MOST_BINDINGS {
-            let ns = names::by_uri(uri);
+            let ns = names::bound(prefix, uri);
             self.bindings.push(Binding { prefix, ns, depth });
         } else {
             self.note(WarningCode::Limit, || {
@@ -114,7 +114,12 @@ impl<'a> Reader<'a> {
                 self.note(WarningCode::NamespaceUndeclared, || {
                     format!("the prefix `{prefix}` is not declared")
                 });
-                names::by_custom(prefix)
+                let in_other_case = self
+                    .bindings
+                    .iter()
+                    .rev()
+                    .find(|binding| binding.prefix.eq_ignore_ascii_case(prefix));
+                in_other_case.map_or_else(|| names::by_custom(prefix), |binding| binding.ns)
             }
         };
         match self.core.ns {
@@ -132,6 +137,17 @@ impl<'a> Reader<'a> {
                 }
                 ns => ns,
             },
+        }
+    }
+
+    /// In RDF without any namespace of RSS, the default namespace is a misspelt one of RSS.
+    pub(super) fn mend_rdf(&mut self) {
+        if self.bindings.iter().all(|binding| binding.ns != Ns::Rss) {
+            let default =
+                |binding: &&mut Binding<'_>| binding.prefix.is_empty() && binding.ns == Ns::Other;
+            if let Some(binding) = self.bindings.iter_mut().find(default) {
+                binding.ns = Ns::Rss;
+            }
         }
     }
 
