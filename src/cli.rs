@@ -11,6 +11,7 @@ mod config;
 mod doctor;
 mod edit;
 mod exit;
+mod export;
 mod feeds;
 pub mod log;
 mod opml;
@@ -179,6 +180,12 @@ enum Command {
         after_help = "Examples:\n  aggd preview all\n  aggd preview tags/rust --format json --limit 5"
     )]
     Preview(articles::PreviewArgs),
+    /// Write every public feed as a file, for a server of static files
+    #[command(
+        after_help = "Each file has the bytes and the time of change that aggd itself would serve, and is only written anew \
+                      when it changed.\n\nExample:\n  aggd export /srv/www/feeds"
+    )]
+    Export(export::Args),
     /// Drop what is too old, now
     #[command(after_help = "Example:\n  aggd gc")]
     Gc,
@@ -199,7 +206,7 @@ enum Command {
 
 /// Commands of later versions: named, so that nobody wonders whether the word was misspelt.
 const LATER: &[&str] = &[
-    "backup", "export", "extract", "restore", "retag", "search", "select", "token", "verify",
+    "backup", "extract", "restore", "retag", "search", "select", "token", "verify",
 ];
 
 /// Runs the command that the arguments name.
@@ -242,6 +249,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Fa
         Command::Schema => config::schema(out),
         Command::Doctor => doctor::run(global, out),
         Command::Preview(args) => articles::preview(global, &args, out),
+        Command::Export(args) => export::run(global, &args, out),
         Command::Gc => feeds::gc(global, out),
         Command::Reload => feeds::reload(global, out),
         Command::Completions(args) => shell::completions(&args, out),

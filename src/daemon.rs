@@ -75,7 +75,7 @@ impl Daemon {
         // Before anybody is served: what is private now must not be seen.
         let options = ingest_options(&config);
         ingest::privacy::follow(&*opened, &config.sources, clock.now(), &options).await?;
-        let settings = reload::publish_settings(&config, &*opened, clock.now()).await?;
+        let settings = reload::settings(&config, &*opened, clock.now()).await?;
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&opened),
             metrics.clone(),

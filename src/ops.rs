@@ -69,6 +69,8 @@ pub enum Request {
     Categories {},
     /// A published list, rendered: [`lists::Previewed`].
     Preview(lists::Preview),
+    /// Where everything public is published: targets of [`Request::Preview`].
+    Addresses {},
     /// Why an article is as it is: [`articles::Explanation`].
     Explain {
         /// Its id.
@@ -315,6 +317,7 @@ pub async fn answer(context: &Context, request: Request) -> Result<String, Error
         Request::Tags {} => json(&labels::tags(context).await?),
         Request::Categories {} => json(&labels::categories(context).await?),
         Request::Preview(wanted) => json(&lists::preview(context, &wanted).await?),
+        Request::Addresses {} => json(&lists::addresses(context).await?),
         Request::Explain { id } => json(&articles::explain(context, &id).await?),
         Request::Stories { limit } => json(&stories::list(context, limit).await?),
         Request::SplitStory { id } => json(&stories::split(context, &id).await?),

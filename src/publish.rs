@@ -2,8 +2,8 @@
 //!
 //! A request becomes an [`address::Request`]; [`Publisher::get`] answers it with a [`document::Document`]: the same
 //! bytes in every content coding, each with its headers. Rendering is plain functions (`sheet`, `item`, then one file
-//! for each format); the publisher adds memory and follows the store's change log. Nothing here knows of sockets, asks
-//! what time it is, or changes the store.
+//! for each format); the publisher adds memory and follows the store's change log. Nothing here knows of sockets or asks
+//! what time it is, and nothing is written but notes of when a document became what it is.
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 
 use crate::label;
 use crate::model::source::{Secret, SourceId};
-use crate::model::time::Timestamp;
 use crate::store;
 
 pub mod address;
@@ -21,6 +20,7 @@ pub mod document;
 mod index;
 mod item;
 mod json_feed;
+mod moment;
 mod opml;
 mod page;
 mod plain;
@@ -28,9 +28,12 @@ mod publisher;
 mod query;
 mod render;
 mod rss;
+mod search;
+mod shape;
 mod sheet;
 
-pub use self::publisher::{Answer, Figures, Publisher, preview};
+pub use self::publisher::{Answer, Figures, Publisher, addresses, preview};
+pub use self::shape::Shape;
 
 /// `[publish]` of feeds.toml.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,12 +152,13 @@ pub struct Settings {
     pub sources: Vec<Facts>,
     /// Outputs of the running configuration.
     pub outputs: Vec<Output>,
-    /// When any of this last changed: no `Last-Modified` is older. Keep it over restarts, with [`Settings::fingerprint`].
-    pub shaped: Timestamp,
+    /// When what of this last changed: no `Last-Modified` is older. To be kept over restarts.
+    pub shape: Shape,
 }
 
 impl Settings {
-    /// Another one means that documents may look different (the time in `shaped` is left out): note the moment.
+    /// Another one means that all documents may look different. Sources and outputs are left out, since each of them
+    /// shapes only what shows it.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let described = format!(
@@ -166,8 +170,6 @@ impl Settings {
                 self.options.max_bytes,
                 self.options.content,
                 &self.label,
-                &self.sources,
-                &self.outputs,
             )
         );
         xxhash_rust::xxh3::xxh3_64(described.as_bytes())

@@ -111,11 +111,10 @@ impl Server {
         metrics: Metrics,
         now: Now,
     ) -> Result<Self, Error> {
-        let listeners = options
-            .listen
-            .iter()
-            .map(listen::open)
-            .collect::<Result<Vec<_>, Error>>()?;
+        let mut listeners = Vec::new();
+        for place in &options.listen {
+            listeners.extend(listen::open(place)?);
+        }
         Ok(Self {
             listeners,
             shared: Arc::new(route::Shared::new(options, publisher, metrics, now)),

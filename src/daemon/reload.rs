@@ -8,12 +8,10 @@ use crate::config::Config;
 use crate::ingest;
 use crate::model::source::{Source, SourceId};
 use crate::model::time::Timestamp;
-use crate::ops::{self, Reloaded};
+use crate::ops::Reloaded;
+use crate::ops::lists;
 use crate::publish;
 use crate::store::{self, Store};
-
-/// Under this name the store remembers when the published documents last changed their shape.
-const SHAPE: &str = "published-shape";
 
 impl Parts {
     /// Reads the configuration again and puts it in force; a bad one changes nothing, and shows in status and metrics.
@@ -55,8 +53,9 @@ impl Parts {
             .fetcher()
             .renew(new.fetch.clone())
             .map_err(|error| error.to_string())?;
-        let settings = publish_settings(&new, &*self.store, self.clock.now()).await;
-        let settings = settings.map_err(|error| error.to_string())?;
+        let settings = settings(&new, &*self.store, self.clock.now())
+            .await
+            .map_err(|error| error.to_string())?;
         let reloaded = differences(&old, &new);
         // From here on nothing can refuse.
         let ingest = Arc::new(ingest_options(&new));
@@ -90,31 +89,14 @@ impl Parts {
     }
 }
 
-/// What shapes the published documents, with the moment since when they have this shape: documents must not get another
-/// date because of a restart.
-pub(super) async fn publish_settings(
+/// What shapes the published documents, kept as what they look like from now on.
+pub(super) async fn settings(
     config: &Config,
     store: &dyn Store,
     now: Timestamp,
 ) -> Result<publish::Settings, store::Error> {
-    let mut settings = ops::lists::settings(config, now.whole_seconds());
-    let fingerprint = settings.fingerprint().to_be_bytes();
-    let noted = store.note(SHAPE).await?;
-    match noted
-        .as_deref()
-        .and_then(|note| note.split_first_chunk::<8>())
-    {
-        Some((known, since)) if *known == fingerprint => {
-            let since = <[u8; 8]>::try_from(since)
-                .map(i64::from_be_bytes)
-                .unwrap_or_default();
-            settings.shaped = Timestamp::from_micros(since);
-        }
-        _ => {
-            let note = [fingerprint, settings.shaped.as_micros().to_be_bytes()].concat();
-            store.set_note(SHAPE, &note).await?;
-        }
-    }
+    let settings = lists::settings(config, store, now).await?;
+    lists::keep_shape(&settings, store).await?;
     Ok(settings)
 }
 

@@ -102,6 +102,10 @@ pub struct Selection {
     pub before: Option<Timestamp>,
     /// First seen in this month (UTC): the archive documents.
     pub month: Option<(i32, u32)>,
+    /// First seen strictly after this.
+    pub seen_after: Option<Timestamp>,
+    /// Sightings that an article must have at least.
+    pub sightings: u32,
 }
 
 impl Selection {
@@ -120,6 +124,8 @@ impl Selection {
             since: None,
             before: None,
             month: None,
+            seen_after: None,
+            sightings: 0,
         }
     }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Error};
 use crate::config::Config;
 use crate::model::time::Timestamp;
-use crate::publish;
+use crate::publish::{self, Shape};
+use crate::store::{self, Store};
 
 /// Which list, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,11 +22,45 @@ pub struct Preview {
 pub struct Previewed {
     /// Its text.
     pub text: String,
+    /// When it last changed, in seconds since 1970.
+    pub modified: i64,
 }
 
-/// What the published documents are made with. `shaped`: since when they look like this.
-#[must_use]
-pub fn settings(config: &Config, shaped: Timestamp) -> publish::Settings {
+/// Under this name the store remembers since when the published documents look as they do.
+const SHAPE: &str = "published-shape";
+
+/// What the published documents are made with, and since when they look like that: the store knows what they looked like
+/// when this was last kept.
+///
+/// # Errors
+/// Those of the store.
+pub async fn settings(
+    config: &Config,
+    store: &dyn Store,
+    now: Timestamp,
+) -> Result<publish::Settings, store::Error> {
+    let mut settings = bare(config);
+    let noted = store.note(SHAPE).await?.unwrap_or_default();
+    settings.shape = Shape::of_note(&noted).with(&settings, now.whole_seconds());
+    Ok(settings)
+}
+
+/// Keeps the shape of documents that are going to be served, so that a restart gives none of them another date.
+///
+/// # Errors
+/// Those of the store.
+pub async fn keep_shape(
+    settings: &publish::Settings,
+    store: &dyn Store,
+) -> Result<(), store::Error> {
+    let note = settings.shape.note();
+    if store.note(SHAPE).await?.as_ref() != Some(&note) {
+        store.set_note(SHAPE, &note).await?;
+    }
+    Ok(())
+}
+
+fn bare(config: &Config) -> publish::Settings {
     publish::Settings {
         site: config.site.clone(),
         options: config.publish,
@@ -36,7 +71,7 @@ pub fn settings(config: &Config, shaped: Timestamp) -> publish::Settings {
             .map(|source| facts(source, config))
             .collect(),
         outputs: Vec::new(),
-        shaped,
+        shape: Shape::default(),
     }
 }
 
@@ -85,19 +120,37 @@ pub fn target(typed: &str, format: Option<&str>, most: Option<usize>) -> String 
 /// If there is none of that name, or the store cannot be read.
 pub async fn preview(context: &Context, wanted: &Preview) -> Result<Previewed, Error> {
     let config = context.config.load_full();
-    let settings = settings(&config, context.clock.now().whole_seconds());
     let store = Arc::clone(context.store()?);
-    let bytes = publish::preview(store, settings, &wanted.target)
+    let settings = settings(&config, &*store, context.clock.now()).await?;
+    let document = publish::preview(store, settings, &wanted.target)
         .await
-        .map_err(|error| match error {
-            publish::Error::BadRequest(text) => Error::Invalid(text),
-            publish::Error::NotFound(text) | publish::Error::Gone(text) => Error::NotFound(text),
-            publish::Error::Store(error) => Error::Store(error),
-            error @ publish::Error::Render { .. } => Error::Failed(super::with_causes(&error)),
-        })?;
+        .map_err(refusal)?;
     Ok(Previewed {
-        text: String::from_utf8_lossy(&bytes).into_owned(),
+        text: String::from_utf8_lossy(document.plain()).into_owned(),
+        modified: document.modified().as_secs(),
     })
+}
+
+/// The addresses of all public feeds, as targets of [`Preview`].
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn addresses(context: &Context) -> Result<Vec<String>, Error> {
+    let config = context.config.load_full();
+    let store = context.store()?;
+    let settings = settings(&config, &**store, context.clock.now()).await?;
+    publish::addresses(&**store, &settings)
+        .await
+        .map_err(refusal)
+}
+
+fn refusal(error: publish::Error) -> Error {
+    match error {
+        publish::Error::BadRequest(text) => Error::Invalid(text),
+        publish::Error::NotFound(text) | publish::Error::Gone(text) => Error::NotFound(text),
+        publish::Error::Store(error) => Error::Store(error),
+        error @ publish::Error::Render { .. } => Error::Failed(super::with_causes(&error)),
+    }
 }
 
 #[cfg(test)]

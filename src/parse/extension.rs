@@ -49,6 +49,14 @@ pub(super) fn entry<'a>(r: &mut Reader<'a>, draft: &mut EntryDraft<'a>, tag: &Ta
         Ns::Xhtml if matches!(&*tag.local, "body" | "div") => {
             draft.content.offer(3, Construct::xhtml(r, tag.level));
         }
+        // What a description in an entry says, it says of the entry; our own RSS names the wire there.
+        Ns::Rdf if tag.local == "description" => {
+            while let Some(inner) = r.child(tag.level) {
+                if inner.ns == Ns::Dc {
+                    dublin::entry(r, draft, &inner);
+                }
+            }
+        }
         Ns::Itunes => itunes::entry(r, draft, tag),
         Ns::GooglePlay => itunes::google_entry(r, draft, tag),
         Ns::Media => media::entry(r, draft, tag),

@@ -97,6 +97,8 @@ pub enum List {
     All,
     /// What many sources tell these days.
     Popular,
+    /// What the words of the query occur in.
+    Search,
     /// A tag.
     Tag(String),
     /// A category.
@@ -114,6 +116,7 @@ impl List {
         match self {
             Self::All => "all".to_owned(),
             Self::Popular => "popular".to_owned(),
+            Self::Search => "search".to_owned(),
             Self::Tag(name) => format!("tags/{}", segment(name)),
             Self::Category(name) => format!("categories/{}", segment(name)),
             Self::Source(id) => format!("sources/{id}"),
@@ -201,18 +204,26 @@ impl Request {
         {
             return Err(Error::NotFound("There is nothing at this address.".into()));
         }
+        let query = normal(query);
         if !query.is_empty() {
-            let _ = write!(asked, "?{}", normal(query));
+            let _ = write!(asked, "?{query}");
             if let Route::Moved(to) = &mut route {
-                let _ = write!(to, "?{}", normal(query));
+                let _ = write!(to, "?{query}");
             }
         }
-        Ok(Self {
+        let request = Self {
             asked,
             token,
             route,
-            query: Query::parse(query)?,
-        })
+            query: Query::parse(&query)?,
+        };
+        match (request.list(), &request.query.q) {
+            (Some(List::Search), None) => Err(bad("A search takes its words in `q`.")),
+            (Some(List::Search), Some(_)) | (_, None) => Ok(request),
+            (_, Some(_)) => Err(bad(
+                "`q` is for /search; there are n, since, before, tag, any, not, category, source, lang and has.",
+            )),
+        }
     }
 
     /// The list that is asked for, if it is one.
@@ -283,6 +294,7 @@ fn list(segments: &[&str]) -> Option<List> {
     match segments {
         ["all"] => Some(List::All),
         ["popular"] => Some(List::Popular),
+        ["search"] => Some(List::Search),
         ["tags", name] => Some(List::Tag((*name).to_owned())),
         ["categories", name] => Some(List::Category((*name).to_owned())),
         ["sources", id] => SourceId::new(id).map(List::Source),
@@ -435,6 +447,9 @@ mod tests {
             "/tags/%FF.rss",
             "/tags/%zz",
             "/../x",
+            "/search",
+            "/search.rss?q=",
+            "/all.rss?q=x",
         ] {
             assert!(
                 matches!(Request::parse(target), Err(Error::BadRequest(_))),
@@ -449,6 +464,8 @@ mod tests {
             "/sources/UPPER.rss",
             "/articles/xyz",
             "/p/secret/all.rss",
+            "/p/secret/search.rss?q=x",
+            "/search/2026-11.rss?q=x",
             "/all.xml",
         ] {
             assert!(
@@ -456,6 +473,13 @@ mod tests {
                 "{target}"
             );
         }
+    }
+
+    #[test]
+    fn links_to_other_pages_are_ascii() {
+        let request = Request::parse("/all.rss?tag=疫情&n=5&before=2b-1").unwrap();
+        assert_eq!(request.query.tags, ["疫情"]);
+        assert_eq!(request.query.kept, "tag=%E7%96%AB%E6%83%85&n=5");
     }
 
     #[test]

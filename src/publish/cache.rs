@@ -208,7 +208,7 @@ impl Cache {
     }
 
     /// Takes the document out of a slot; what it remembers stays.
-    fn clear(&self, slot: &Slot) {
+    pub(super) fn clear(&self, slot: &Slot) {
         slot.document.store(None);
         self.weight.fetch_sub(slot.weight.swap(0, Relaxed), Relaxed);
     }

@@ -197,7 +197,9 @@ impl Document {
             .filter_map(|coding| self.ready(*coding))
             .map(|variant| variant.body.len())
             .sum();
-        bodies + self.shown.len() * size_of::<ArticleId>() + 4096
+        let deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
+        let deltas: usize = deltas.iter().map(|(_, delta)| delta.weight()).sum();
+        bodies + deltas + self.shown.len() * size_of::<ArticleId>() + 4096
     }
 
     /// The validators that were given out so far.

@@ -71,6 +71,12 @@ impl Context<'_> {
         format!("{}{path}", self.settings.site.public_url)
     }
 
+    /// Our feed of a public source.
+    fn own_feed(&self, id: &SourceId) -> Option<String> {
+        let private = self.settings.source(id).is_some_and(|facts| facts.private);
+        (!private).then(|| self.link(&format!("sources/{id}.rss")))
+    }
+
     fn source_title(&self, id: &SourceId, then: &str) -> String {
         let configured = self
             .settings
@@ -239,7 +245,7 @@ pub(super) fn item(context: &Context<'_>, article: &Article, extent: Extent) -> 
     let episode = entry.episode.as_deref();
     let url = plain::some_url(entry.url.as_deref())
         .or_else(|| plain::some_url(leader.and_then(|sighting| sighting.url.as_deref())))
-        // Every reader wants something to open: then the place it came from.
+        // Every reader wants something to open: then the place it came from, which is never ours.
         .or_else(|| home_url.clone())
         .or_else(|| feed_url.clone());
     Item {
@@ -263,7 +269,8 @@ pub(super) fn item(context: &Context<'_>, article: &Article, extent: Extent) -> 
                 .unwrap_or_else(|| context.mint(&format!("s/{}", head.source))),
             id: head.source.clone(),
             title: source_title,
-            feed_url,
+            // What is read from a file or a program has an address here alone.
+            feed_url: feed_url.or_else(|| context.own_feed(&head.source)),
             home_url,
             updated: source_updated(article),
         },
@@ -405,9 +412,12 @@ fn people(persons: &[Person]) -> Vec<Author> {
                 .filter(|url| url.starts_with("mailto:")))
             .and_then(plain::mail);
         let url = plain::some_url(person.url.as_deref());
-        let name = plain::some_line(person.name.as_deref())
-            .or_else(|| email.clone())
-            .or_else(|| url.clone());
+        let name = person.name.as_deref();
+        let name = match &email {
+            Some(email) => plain::some_line(name.map(|name| without(name, email)).as_deref()),
+            None => plain::some_line(name),
+        };
+        let name = name.or_else(|| email.clone()).or_else(|| url.clone());
         let Some(name) = name else { continue };
         let author = Author {
             name,
@@ -420,6 +430,15 @@ fn people(persons: &[Person]) -> Vec<Author> {
         }
     }
     out
+}
+
+/// A name without the address that is said beside it: readers that look for one there trip over more than an address.
+fn without(name: &str, email: &str) -> String {
+    let mut name = name.to_owned();
+    for written in [format!("<{email}>"), format!("({email})"), email.to_owned()] {
+        name = name.replace(&written, " ");
+    }
+    name
 }
 
 fn labels(context: &Context<'_>, article: &Article) -> Vec<Label> {

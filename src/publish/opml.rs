@@ -52,7 +52,7 @@ pub(super) fn sources(
 /// Our own public feeds.
 pub(super) fn own(context: &Context<'_>, lists: &[(List, String)], modified: Timestamp) -> String {
     let kinds = |list: &List| match list {
-        List::All | List::Popular => (0, "All"),
+        List::All | List::Popular | List::Search => (0, "All"),
         List::Category(_) => (1, "Categories"),
         List::Tag(_) => (2, "Tags"),
         List::Source(_) => (3, "Sources"),

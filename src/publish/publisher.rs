@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use unicode_normalization::UnicodeNormalization;
 
-use super::address::{Format, List, Request, Route};
+use super::address::{Format, List, Request, Route, month_name};
 use super::cache::{Cache, Depends, Dirty, Slot};
 use super::document::{Coding, Document};
 use super::item::Names;
@@ -28,6 +28,9 @@ use crate::text;
 
 /// Changes are gathered for so long before they are rendered: a poll commits in bursts.
 const GATHER: Duration = Duration::from_millis(150);
+/// Documents that readers ask for are brought up to date for so long after a change: with the time of gathering, and of the
+/// last rendering, that is less than a second.
+const REFRESH: Duration = Duration::from_millis(500);
 /// The index of sources is rendered again after this time at the latest.
 const STATES: Duration = Duration::from_secs(10);
 /// Commits read from the change log at once.
@@ -144,14 +147,19 @@ impl Publisher {
         });
         // A panic would show itself again when the variant is read.
         let _ = made.await;
+        self.weigh(request, &document);
+        document
+    }
+
+    /// Notes that a document has grown, if it is still the one to be served.
+    fn weigh(&self, request: &Request, document: &Arc<Document>) {
         if let Some(slot) = self.cache.find(&request.asked)
             && slot
                 .document()
-                .is_some_and(|current| Arc::ptr_eq(&current, &document))
+                .is_some_and(|current| Arc::ptr_eq(&current, document))
         {
-            self.cache.weigh(&slot, &document);
+            self.cache.weigh(&slot, document);
         }
-        document
     }
 
     /// Only what changed since the reader's copy, for one of whose validators (as in `If-None-Match`) we remember the
@@ -204,6 +212,7 @@ impl Publisher {
             })
             .await?;
         whole.keep_delta(from, &delta);
+        self.weigh(request, whole);
         Ok(Some(delta))
     }
 
@@ -267,22 +276,6 @@ impl Publisher {
     /// True if the store answers.
     pub async fn is_ready(&self) -> bool {
         self.store.stats().await.is_ok()
-    }
-
-    /// Addresses of all that is public: the three feeds of each list, and OPML; labels with at least `publish_min`
-    /// articles.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn addresses(&self) -> Result<Vec<String>, Error> {
-        let settings = self.settings.load_full();
-        let lists = render::lists(&*self.store, &settings).await?;
-        let feeds = lists.iter().flat_map(|(list, _)| {
-            Format::ALL.map(|format| format!("/{}.{}", list.stem(), format.ending()))
-        });
-        Ok(feeds
-            .chain(["/opml".to_owned(), "/opml/own".to_owned()])
-            .collect())
     }
 
     /// Another address for the same thing, relative to `public_url`.
@@ -365,6 +358,11 @@ impl Publisher {
     }
 
     async fn gather(&self, settings: &Arc<Settings>, request: &Request) -> Result<Gathered, Error> {
+        // A search reads much: no more of them at once than there are cores.
+        let _permit = match request.list() {
+            Some(List::Search) => Some(self.renders.acquire().await),
+            _ => None,
+        };
         let names = self.names.load_full();
         let names = if names.0 == Revision::default() {
             self.learn().await?
@@ -450,13 +448,19 @@ impl Publisher {
         Ok(after)
     }
 
-    /// Renders again what readers ask for, the most wanted first.
+    /// Renders again what readers ask for, the most wanted first. What is not done in time is dropped: whoever asks for it
+    /// next waits for a rendering, and nobody gets what is long outdated.
     async fn refresh(self: &Arc<Self>, slots: Vec<Arc<Slot>>) {
         let width = std::thread::available_parallelism().map_or(1, usize::from);
+        let late = tokio::time::Instant::now() + REFRESH;
         let mut running = JoinSet::new();
         for slot in slots {
             if running.len() >= width {
                 running.join_next().await;
+            }
+            if tokio::time::Instant::now() >= late {
+                self.cache.clear(&slot);
+                continue;
             }
             let me = Arc::clone(self);
             running.spawn(async move { me.redraw(&slot).await });
@@ -473,7 +477,32 @@ impl Publisher {
     }
 }
 
-/// The bytes of a list without a daemon: what a reader of this address would get, in no coding.
+/// Addresses of all feeds that are public: of each list and of its archives in the three formats, and OPML; of labels with
+/// at least `publish_min` articles.
+///
+/// # Errors
+/// [`Error::Store`].
+pub async fn addresses(store: &dyn Store, settings: &Settings) -> Result<Vec<String>, Error> {
+    let mut addresses = vec!["/opml".to_owned(), "/opml/own".to_owned()];
+    let lists = render::lists(store, settings).await?;
+    for list in lists
+        .into_iter()
+        .map(|(list, _)| list)
+        .chain([List::Popular])
+    {
+        let stem = list.stem();
+        let months = render::months(store, settings, &list).await?;
+        let archives = months
+            .into_iter()
+            .map(|month| format!("{stem}/{}", month_name(month)));
+        for stem in std::iter::once(stem.clone()).chain(archives) {
+            addresses.extend(Format::ALL.map(|format| format!("/{stem}.{}", format.ending())));
+        }
+    }
+    Ok(addresses)
+}
+
+/// A document without being a reader: what stands at this address.
 ///
 /// # Errors
 /// As [`Publisher::get`]; [`Error::NotFound`] also for an address that only leads to another one.
@@ -481,13 +510,13 @@ pub async fn preview(
     store: Arc<dyn Store>,
     settings: Settings,
     target: &str,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Arc<Document>, Error> {
     let publisher = Publisher::new(store, Metrics::default(), settings);
     let mut request = Request::parse(target)?;
     // A label in another spelling leads to the one that counts.
     for _ in 0..3 {
         match publisher.get(&request).await? {
-            Answer::Document(document) => return Ok(document.plain().to_vec()),
+            Answer::Document(document) => return Ok(document),
             Answer::Moved(to) => {
                 let base = publisher.settings().site.public_url.to_string();
                 let path = to.strip_prefix(&base).unwrap_or_default();
@@ -564,7 +593,7 @@ fn respelt(settings: &Settings, names: &Names, request: &Request) -> Option<Stri
     let mut to = format!("{}{}", request.prefix(), right.stem());
     if let Route::Feed(_, month, format) = &request.route {
         if let Some(month) = month {
-            to = format!("{to}/{}", super::address::month_name(*month));
+            to = format!("{to}/{}", month_name(*month));
         }
         to = format!("{to}.{}", format.ending());
     }

@@ -39,6 +39,8 @@ pub struct Query {
     pub language: Option<String>,
     /// With these parts.
     pub has: Vec<Has>,
+    /// Words to search for.
+    pub q: Option<String>,
     /// The parameters that are not a place, as they came: what links to other pages of the same list repeat.
     pub kept: String,
 }
@@ -79,6 +81,7 @@ impl Query {
             "n" => once(name, &mut self.n, count(value)?)?,
             "since" => return point(name, value, &mut self.since, &mut self.after_place),
             "before" => return point(name, value, &mut self.before, &mut self.before_place),
+            "q" => once(name, &mut self.q, value.to_owned())?,
             "tag" => self.tags.push(value.to_owned()),
             "any" => self.any.push(value.to_owned()),
             "not" => self.not.push(value.to_owned()),

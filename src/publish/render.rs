@@ -10,7 +10,7 @@ use super::document::{Document, Kind, Label};
 use super::item::{Context, Item, Names, item};
 use super::query::MOST;
 use super::sheet::{self, Naming, Standing};
-use super::{Error, Settings, index, opml, page, plain};
+use super::{Error, Settings, index, moment, opml, page, plain, search};
 use crate::model::article::{Article, ArticleId, Revision};
 use crate::model::label::{Cursor, LabelCount, Scope, Selection};
 use crate::model::source::{SourceId, SourceState};
@@ -20,6 +20,10 @@ use crate::text;
 
 /// How far back the popular list looks.
 const POPULAR: Duration = Duration::from_hours(7 * 24);
+/// What was published so long before that is a new source's past, and popular with nobody.
+const BACKLOG: Duration = Duration::from_hours(21 * 24);
+/// Stories of several sources that are looked at.
+const STORIES: usize = 2000;
 /// States read from the store at once.
 const STATES: usize = 500;
 /// How long a finished archive stays fresh, in seconds.
@@ -30,6 +34,8 @@ pub(super) struct Gathered {
     names: Arc<(Revision, Names)>,
     authority: (String, i32),
     as_of: Revision,
+    /// When what is shown last changed, whatever the settings did.
+    changed: Timestamp,
     matter: Matter,
 }
 
@@ -87,7 +93,7 @@ impl Gathered {
 /// The set of articles that a list starts from.
 pub(super) fn scope(settings: &Settings, list: &List) -> Scope {
     match list {
-        List::All | List::Popular => Scope::All,
+        List::All | List::Popular | List::Search => Scope::All,
         List::Tag(name) => Scope::Tag(settings.tag_key(name)),
         List::Category(name) => Scope::Category(text::key(name)),
         List::Source(id) => Scope::Source(id.clone()),
@@ -125,8 +131,72 @@ pub(super) async fn gather(
         names: Arc::clone(names),
         authority: store.authority(),
         as_of,
+        changed: changed(store, request, &matter).await?,
         matter,
     })
+}
+
+/// When what is shown last changed.
+async fn changed(
+    store: &dyn Store,
+    request: &Request,
+    matter: &Matter,
+) -> Result<Timestamp, Error> {
+    Ok(match (&request.route, matter) {
+        (Route::Feed(List::Popular, ..) | Route::Page(List::Popular), Matter::List(shown))
+            if request.query.is_plain() =>
+        {
+            // Any news may concern it, few do.
+            let heads = shown.articles.iter().map(|(_, article)| &article.head);
+            let look: Vec<_> = heads.map(|head| (head.id, head.version)).collect();
+            moment::of(store, "published-popular", &look, shown.touched).await?
+        }
+        (_, Matter::List(shown)) => shown.touched,
+        (_, Matter::Article(article)) => last_seen(article).max(article.head.updated),
+        (Route::Opml, Matter::States(states)) => {
+            let about = |state: &SourceState| {
+                let about = state.about.as_ref();
+                about.map(|about| (about.title.clone(), about.home_url.clone()))
+            };
+            let look: Vec<_> = states
+                .iter()
+                .map(|(id, state)| (id, about(state)))
+                .collect();
+            moment::of(store, "published-opml", &look, last_visit(states)).await?
+        }
+        (_, Matter::States(states)) => last_visit(states),
+        (_, Matter::Lists(lists)) => {
+            let at = last_commit(store).await?;
+            moment::of(store, "published-lists", lists, at).await?
+        }
+        (_, Matter::Labels(_)) => last_commit(store).await?,
+        (_, Matter::Moved(_)) => Timestamp::EPOCH,
+    })
+}
+
+/// When the store last changed visibly.
+async fn last_commit(store: &dyn Store) -> Result<Timestamp, Error> {
+    let newest = store.revision();
+    let before = Revision {
+        number: newest.number.saturating_sub(1),
+        ..newest
+    };
+    let commits = store.changes(before, 1).await?;
+    Ok(commits.last().map_or(Timestamp::EPOCH, |commit| commit.at))
+}
+
+fn last_visit(states: &[(SourceId, SourceState)]) -> Timestamp {
+    let visits = states.iter().filter_map(|(_, state)| state.last_visit);
+    visits.max().unwrap_or_default()
+}
+
+/// When a copy of an article last came.
+fn last_seen(article: &Article) -> Timestamp {
+    article
+        .sightings
+        .iter()
+        .map(|sighting| sighting.seen)
+        .fold(article.head.first_seen, Timestamp::max)
 }
 
 async fn article(store: &dyn Store, id: ArticleId) -> Result<Matter, Error> {
@@ -189,6 +259,9 @@ async fn select(
         ..Selection::of(scope(settings, list))
     };
     let most = page_size(settings, request, list, month);
+    if *list == List::Popular {
+        return popular(store, request, &selection, most).await;
+    }
     let page = match (query.before_place, query.after_place) {
         (Some(cursor), after) => {
             if let Some(after) = after {
@@ -197,44 +270,74 @@ async fn select(
             Page::After { cursor, most }
         }
         (None, Some(cursor)) => Page::Before { cursor, most },
-        (None, None) if *list == List::Popular => Page::First { most: MOST },
         (None, None) => Page::First { most },
     };
-    let mut listing = store.select(&selection, page).await?;
+    let mut listing = match &query.q {
+        Some(words) => search::select(store, &selection, words, page).await?,
+        None => store.select(&selection, page).await?,
+    };
     if request.token.is_none() {
         // The store keeps them apart already; a list for everybody looks twice.
         listing
             .articles
             .retain(|(_, article)| !article.head.private);
     }
-    if *list == List::Popular {
-        popular(&mut listing, most);
-    }
     Ok(listing)
 }
 
-/// Orders by the number of sources. The days are counted back from the last change, so that the same articles are
-/// always the same list.
-fn popular(listing: &mut Listing, most: usize) {
-    let since = listing.touched - POPULAR;
+/// The stories of the last days that most sources tell, then the newest. The days are counted back from the last change,
+/// so that the same articles are always the same list, and by the hour, so that not every change shifts it.
+async fn popular(
+    store: &dyn Store,
+    request: &Request,
+    selection: &Selection,
+    most: usize,
+) -> Result<Listing, Error> {
+    if request
+        .query
+        .before_place
+        .or(request.query.after_place)
+        .is_some()
+    {
+        return Err(Error::BadRequest(
+            "The popular list has one page; `since` and `before` take a time here.".to_owned(),
+        ));
+    }
+    let mut listing = store.select(selection, Page::First { most }).await?;
+    // A story that many tell may be far down in the list, where the list itself does not note its change.
+    listing.touched = listing.touched.max(last_commit(store).await?);
+    let after = next_hour(listing.touched) - POPULAR;
+    let told = Selection {
+        seen_after: Some(after),
+        sightings: 2,
+        since: Some(after - BACKLOG).max(selection.since),
+        ..selection.clone()
+    };
+    let told = store.select(&told, Page::First { most: STORIES }).await?;
+    listing.as_of = listing.as_of.min(told.as_of);
+    listing.articles.extend(told.articles);
     listing
         .articles
-        .retain(|(_, article)| article.head.first_seen > since);
+        .retain(|(_, article)| article.head.first_seen > after && !article.head.private);
     let sources = |article: &Article| {
-        let distinct: HashSet<&SourceId> = article
-            .head
-            .seen_at
-            .iter()
-            .map(|seen| &seen.source)
-            .collect();
+        let seen_at = article.head.seen_at.iter();
+        let distinct: HashSet<&SourceId> = seen_at.map(|seen| &seen.source).collect();
         distinct.len()
     };
     listing
         .articles
         .sort_by_cached_key(|(cursor, article)| std::cmp::Reverse((sources(article), *cursor)));
+    listing.articles.dedup_by_key(|(cursor, _)| *cursor);
     listing.articles.truncate(most);
     listing.older = false;
     listing.newer = false;
+    Ok(listing)
+}
+
+/// The beginning of the hour after this one.
+fn next_hour(at: Timestamp) -> Timestamp {
+    const HOUR: i64 = 3600;
+    Timestamp::from_secs((at.as_secs().div_euclid(HOUR) + 1) * HOUR)
 }
 
 async fn shown(
@@ -281,6 +384,24 @@ async fn shown(
     })
 }
 
+/// The months of a list that have an archive.
+pub(super) async fn months(
+    store: &dyn Store,
+    settings: &Settings,
+    list: &List,
+) -> Result<Vec<(i32, u32)>, Error> {
+    if *list == List::Popular {
+        return Ok(Vec::new());
+    }
+    let request = Request::parse(&format!("/{}.{}", list.stem(), Format::Atom.ending()))?;
+    let listing = select(store, settings, &request, list, None).await?;
+    Ok(archives(
+        &store.months(&scope(settings, list)).await?,
+        listing.touched.year_month(),
+        listing.older,
+    ))
+}
+
 /// Months that have an archive, newest first: the finished ones. As long as none is finished, the current one, if the
 /// feed does not hold everything (`more`). A single archive is followed by an empty one, since one without neighbours
 /// would tell readers that it is incomplete.
@@ -307,7 +428,7 @@ fn archives(months: &[((i32, u32), u64)], now: (i32, u32), more: bool) -> Vec<(i
 fn is_configured(settings: &Settings, list: &List) -> bool {
     let mut public = settings.sources.iter().filter(|facts| !facts.private);
     match list {
-        List::All | List::Popular | List::Output(_) => true,
+        List::All | List::Popular | List::Search | List::Output(_) => true,
         List::Source(id) => public.any(|facts| facts.id == *id),
         List::Category(name) => {
             let key = text::key(name);
@@ -407,20 +528,14 @@ pub(super) fn document(
 ) -> Result<Document, Error> {
     let context = gathered.context(settings, request);
     match (&request.route, &gathered.matter) {
-        (Route::Feed(list, month, format), Matter::List(shown)) => feed(
-            &context,
-            request,
-            list,
-            *month,
-            *format,
-            shown,
-            gathered.as_of,
-        ),
+        (Route::Feed(list, month, format), Matter::List(shown)) => {
+            feed(&context, request, list, *month, *format, shown, gathered)
+        }
         (Route::Page(list), Matter::List(shown)) => {
-            Ok(list_page(&context, request, list, shown, gathered.as_of))
+            Ok(list_page(&context, request, list, shown, gathered))
         }
         (Route::Article(_), Matter::Article(article)) => {
-            let modified = floor(&context, article.head.updated.max(article.head.first_seen));
+            let modified = shaped(&context, None, [&**article]).max(gathered.changed);
             let body = page::article(&context, article);
             Ok(wrap(
                 &context,
@@ -434,7 +549,7 @@ pub(super) fn document(
         (Route::Tags | Route::Categories, Matter::Labels(labels)) => {
             let tags = request.route == Route::Tags;
             let body = index::labels(&context, tags, labels);
-            let modified = floor(&context, Timestamp::EPOCH);
+            let modified = general(&context).max(gathered.changed);
             Ok(wrap(
                 &context,
                 Kind::Page,
@@ -445,11 +560,7 @@ pub(super) fn document(
             ))
         }
         (Route::Sources, Matter::States(states)) => {
-            let seen = states
-                .iter()
-                .filter_map(|(_, state)| state.last_visit)
-                .max();
-            let modified = floor(&context, seen.unwrap_or_default());
+            let modified = listed(&context).max(gathered.changed);
             let body = index::sources(&context, states);
             Ok(wrap(
                 &context,
@@ -461,7 +572,7 @@ pub(super) fn document(
             ))
         }
         (Route::Opml, Matter::States(states)) => {
-            let modified = floor(&context, Timestamp::EPOCH);
+            let modified = listed(&context).max(gathered.changed);
             let body = opml::sources(&context, states, modified);
             Ok(wrap(
                 &context,
@@ -473,7 +584,7 @@ pub(super) fn document(
             ))
         }
         (Route::OwnOpml, Matter::Lists(lists)) => {
-            let modified = floor(&context, Timestamp::EPOCH);
+            let modified = listed(&context).max(gathered.changed);
             let body = opml::own(&context, lists, modified);
             Ok(wrap(
                 &context,
@@ -510,7 +621,7 @@ pub(super) fn part(
         older: shown.older,
         newer: shown.newer,
         months: &shown.months,
-        updated: floor(&context, shown.touched),
+        updated: updated(&context, list, *month, shown, gathered.changed),
     };
     let sheet = sheet::sheet(&context, request, list, *format, *month, &standing, items);
     sheet::write(&sheet, *format)
@@ -529,10 +640,59 @@ fn places(articles: &[(Cursor, Arc<Article>)]) -> Option<(Cursor, Cursor)> {
     Some((articles.first()?.0, articles.last()?.0))
 }
 
-/// No document is older than the settings that shape it, nor than the store.
-fn floor(context: &Context<'_>, changed: Timestamp) -> Timestamp {
+/// No document is older than the settings that shape all of them, nor than the store.
+fn general(context: &Context<'_>) -> Timestamp {
     let founded = Timestamp::from_civil(context.authority.1, 1, 1, 0, 0, 0).unwrap_or_default();
-    changed.max(context.settings.shaped).max(founded)
+    context.settings.shape.general().max(founded)
+}
+
+/// Since when what lists sources and outputs has the same settings.
+fn listed(context: &Context<'_>) -> Timestamp {
+    general(context).max(context.settings.shape.lists())
+}
+
+/// Since when what shows these articles has the same settings: every source may be called by its name.
+fn shaped<'a>(
+    context: &Context<'_>,
+    list: Option<&List>,
+    articles: impl IntoIterator<Item = &'a Article>,
+) -> Timestamp {
+    let shape = &context.settings.shape;
+    let own = match list {
+        Some(List::Source(id)) => shape.source(id),
+        Some(List::Output(id)) => shape.output(id),
+        _ => Timestamp::EPOCH,
+    };
+    articles
+        .into_iter()
+        .flat_map(|article| &article.head.seen_at)
+        .map(|seen| shape.source(&seen.source))
+        .fold(general(context).max(own), Timestamp::max)
+}
+
+/// When what a page of a list shows last changed.
+fn updated(
+    context: &Context<'_>,
+    list: &List,
+    month: Option<(i32, u32)>,
+    shown: &Shown,
+    changed: Timestamp,
+) -> Timestamp {
+    let articles = || shown.articles.iter().map(|(_, article)| &**article);
+    let settings = shaped(context, Some(list), articles());
+    let newest = |least: Timestamp| {
+        articles()
+            .map(|article| article.head.updated.max(last_seen(article)))
+            .fold(least, Timestamp::max)
+    };
+    let changed = match month {
+        // A finished month does not change when others do.
+        Some(month) if month < shown.month_now => newest(month_end(month)),
+        // What the list says of its change is said of its beginning alone; a page may be far behind that.
+        _ if *list != List::Popular => newest(changed),
+        _ => changed,
+    };
+    changed.max(settings)
 }
 
 fn feed(
@@ -542,19 +702,10 @@ fn feed(
     month: Option<(i32, u32)>,
     format: Format,
     shown: &Shown,
-    as_of: Revision,
+    gathered: &Gathered,
 ) -> Result<Document, Error> {
     let finished = month.is_some_and(|month| month < shown.month_now);
-    let changed = match month {
-        // A finished month does not change when others do.
-        Some(month) if finished => shown
-            .articles
-            .iter()
-            .map(|(_, article)| article.head.updated)
-            .fold(month_end(month), Timestamp::max),
-        _ => shown.touched,
-    };
-    let updated = floor(context, changed);
+    let updated = updated(context, list, month, shown, gathered.changed);
     let mut articles = &shown.articles[..];
     let mut items = items(context, shown);
     let backwards = request.query.after_place.is_some() && request.query.before_place.is_none();
@@ -600,7 +751,8 @@ fn feed(
         .map(|(_, article)| article.head.id)
         .collect();
     let own = context.link(&request.asked);
-    let page = context.link(&format!("{}{}", request.prefix(), list.page()));
+    let kept = kept(request);
+    let page = context.link(&format!("{}{}{kept}", request.prefix(), list.page()));
     let label = Label {
         kind: Kind::Feed,
         content_type: format!("{}; charset=utf-8", format.media_type()),
@@ -614,7 +766,15 @@ fn feed(
         )),
         modified: updated,
     };
-    Ok(Document::new(label, body, as_of, shown_ids))
+    Ok(Document::new(label, body, gathered.as_of, shown_ids))
+}
+
+/// What narrows a list, as a query.
+fn kept(request: &Request) -> String {
+    match request.query.kept.as_str() {
+        "" => String::new(),
+        kept => format!("?{kept}"),
+    }
 }
 
 /// The first moment after a month.
@@ -646,7 +806,7 @@ fn fastest(context: &Context<'_>, list: &List, articles: &[(Cursor, Arc<Article>
         .collect();
     let belongs = |facts: &&super::Facts| {
         let listed = match list {
-            List::All | List::Popular => true,
+            List::All | List::Popular | List::Search => true,
             List::Category(_) => facts.category.as_deref().map(text::key) == shelf,
             List::Source(id) => facts.id == *id,
             List::Tag(_) | List::Output(_) => false,
@@ -669,9 +829,9 @@ fn list_page(
     request: &Request,
     list: &List,
     shown: &Shown,
-    as_of: Revision,
+    gathered: &Gathered,
 ) -> Document {
-    let updated = floor(context, shown.touched);
+    let updated = updated(context, list, None, shown, gathered.changed);
     let standing = Standing {
         places: places(&shown.articles),
         older: shown.older,
@@ -690,10 +850,11 @@ fn list_page(
         .iter()
         .map(|format| {
             let url = context.link(&format!(
-                "{}{}.{}",
+                "{}{}.{}{}",
                 request.prefix(),
                 list.stem(),
-                format.ending()
+                format.ending(),
+                kept(request)
             ));
             format!(
                 "<{url}>; rel=\"alternate\"; type=\"{}\"",
@@ -709,7 +870,7 @@ fn list_page(
         modified: updated,
     };
     let ids = items.iter().map(|item| item.article).collect();
-    Document::new(label, body.into_bytes(), as_of, ids)
+    Document::new(label, body.into_bytes(), gathered.as_of, ids)
 }
 
 fn wrap(

@@ -40,7 +40,11 @@ pub(super) fn render(sheet: &Sheet) -> Result<Vec<u8>, Error> {
         title: sheet.title.clone(),
         link: sheet.page_url.clone(),
         description: sheet.description.clone(),
-        language: sheet.language.clone(),
+        // Podcast directories want one; the channel's own words are English.
+        language: sheet
+            .language
+            .clone()
+            .or_else(|| podcast.then(|| "en".to_owned())),
         last_build_date: Some(sheet.updated.to_rfc822()),
         generator: Some(concat!("aggd/", env!("CARGO_PKG_VERSION")).to_owned()),
         docs: Some("http://www.rssboard.org/rss-specification".to_owned()),

@@ -90,6 +90,11 @@ pub(super) fn naming(
             "What most sources tell".to_owned(),
             "l/popular".to_owned(),
         ),
+        List::Search => (
+            Some("Search".to_owned()),
+            "What was found".to_owned(),
+            "l/search".to_owned(),
+        ),
         List::Tag(name) => {
             let key = settings.tag_key(name);
             let shown = context.names.tag(settings, &key).unwrap_or(name);
@@ -289,7 +294,7 @@ pub(super) fn sheet(
         title,
         description: naming.description,
         own_url: context.link(&request.asked),
-        page_url: context.link(&format!("{prefix}{}", list.page())),
+        page_url: context.link(&format!("{prefix}{}{}", list.page(), query(""))),
         formats: Format::ALL
             .into_iter()
             .map(|format| (format, alternate(format)))

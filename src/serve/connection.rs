@@ -37,6 +37,8 @@ const HEAD: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(75);
 /// Nobody needs longer to take a document.
 const LONGEST: Duration = Duration::from_mins(10);
+/// Rounds that a connection has for ending in order when its place is needed.
+const PATIENCE: u64 = 2;
 /// How often the watch goes round.
 const WATCH: Duration = Duration::from_secs(1);
 /// Bytes of a request's head.
@@ -69,6 +71,8 @@ struct Conn {
     since: AtomicU64,
     /// Ends it once it has nothing more to do.
     end: CancellationToken,
+    /// The round in which it was asked to end for the sake of others, counted from 1.
+    asked_to_end: AtomicU64,
 }
 
 /// All open connections.
@@ -103,23 +107,35 @@ impl Registry {
         }
     }
 
-    /// Frees a place: of those that never asked for anything, else of those that are idle, the one that waits longest.
-    fn make_room(&self) {
+    /// Frees places: of those that never asked for anything, else of those that are idle, the ones that wait longest. Who
+    /// does not take what was sent to it cannot end in order, and is cut off when others have waited for that.
+    fn make_room(&self, most: usize) {
+        let round = self.round.load(Relaxed) + 1;
         let conns = self.lock();
-        let victim = conns
+        for (conn, abort) in conns.values() {
+            let asked = conn.asked_to_end.load(Relaxed);
+            if asked > 0 && round > asked + PATIENCE && conn.busy.load(Relaxed) == 0 {
+                abort.abort();
+            }
+        }
+        // The others go on meanwhile: what orders them is read once.
+        let mut idle: Vec<_> = conns
             .iter()
             .filter(|(_, (conn, abort))| {
                 conn.busy.load(Relaxed) == 0 && !conn.end.is_cancelled() && !abort.is_finished()
             })
-            .min_by_key(|(id, (conn, _))| {
-                (
-                    conn.requests.load(Relaxed) > 0,
-                    conn.since.load(Relaxed),
-                    **id,
-                )
-            });
-        if let Some((_, (conn, abort))) = victim {
+            .map(|(id, (conn, abort))| {
+                let asked = conn.requests.load(Relaxed) > 0;
+                ((asked, conn.since.load(Relaxed), *id), conn, abort)
+            })
+            .collect();
+        if most < idle.len() {
+            // Only whom it hits matters, not in which order.
+            idle.select_nth_unstable_by_key(most - 1, |(order, ..)| *order);
+        }
+        for (_, conn, abort) in idle.into_iter().take(most) {
             conn.end.cancel();
+            conn.asked_to_end.store(round, Relaxed);
             if conn.requests.load(Relaxed) == 0 {
                 abort.abort();
             }
@@ -224,6 +240,7 @@ async fn work(
             busy: AtomicU32::default(),
             since: AtomicU64::new(registry.round.load(Relaxed)),
             end: CancellationToken::new(),
+            asked_to_end: AtomicU64::default(),
         });
         let id = registry.last.fetch_add(1, Relaxed);
         // Registered before it can end, so that it is never left in the registry.
@@ -302,11 +319,14 @@ struct Door {
 impl Door {
     /// A place for one more connection; others make room for it.
     async fn place(&self) -> OwnedSemaphorePermit {
+        let mut most = 1;
         loop {
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 return place;
             }
-            self.registry.make_room();
+            self.registry.make_room(most);
+            // Those who were asked may take their time: ask more of them.
+            most *= 2;
             let freed = tokio::time::timeout(WATCH, Arc::clone(&self.places).acquire_owned()).await;
             if let Ok(Ok(place)) = freed {
                 return place;
@@ -436,14 +456,16 @@ impl Socket for UnixStream {
 
 /// Which of the two protocols a client begins with.
 async fn begins_http2(stream: &impl Socket) -> io::Result<bool> {
+    let mut pause = Duration::from_millis(5);
     loop {
         let mut buffer = [0; 24];
         let seen = stream.first(&mut buffer).await?;
         if let Some(known) = is_http2(&buffer[..seen]) {
             return Ok(known);
         }
-        // Too few to say, and they stay readable: look again soon.
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        // Too few to say, and they stay readable: look again soon, and less and less often.
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(WATCH);
     }
 }
 

@@ -40,12 +40,16 @@ impl Drop for Listener {
     }
 }
 
-/// Opens a socket.
-pub(super) fn open(listen: &Listen) -> Result<Listener, Error> {
+/// Opens a place to listen: one socket, or all that were passed under a name.
+pub(super) fn open(listen: &Listen) -> Result<Vec<Listener>, Error> {
     let refused = |place: String| move |source| Error::Listen { place, source };
     match listen {
-        Listen::Tcp(address) => tcp(*address).map_err(refused(address.to_string())),
-        Listen::Unix(path) => unix(path).map_err(refused(path.display().to_string())),
+        Listen::Tcp(address) => tcp(*address)
+            .map(|one| vec![one])
+            .map_err(refused(address.to_string())),
+        Listen::Unix(path) => unix(path)
+            .map(|one| vec![one])
+            .map_err(refused(path.display().to_string())),
         Listen::Passed(name) => passed(name),
     }
 }
@@ -78,31 +82,40 @@ fn unix(path: &Path) -> io::Result<Listener> {
     Ok(Listener::Unix(listener, Some(path.to_owned())))
 }
 
-/// A socket from the service manager. `sd-notify` knows the names, `listenfd` takes the descriptor of that number.
-fn passed(name: &str) -> Result<Listener, Error> {
+/// The sockets from the service manager: a unit with several addresses passes them under one name. `sd-notify` knows the
+/// names, `listenfd` takes the descriptor of a number.
+fn passed(name: &str) -> Result<Vec<Listener>, Error> {
     let refused = |source| Error::Listen {
         place: format!("the passed socket `{name}`"),
         source,
     };
-    let number = sd_notify::listen_fds_with_names()
+    let numbers: Vec<usize> = sd_notify::listen_fds_with_names()
         .map_err(refused)?
-        .position(|(_, known)| known == name)
-        .ok_or_else(|| Error::NotPassed(name.to_owned()))?;
+        .enumerate()
+        .filter(|(_, (_, known))| known == name)
+        .map(|(number, _)| number)
+        .collect();
+    if numbers.is_empty() {
+        return Err(Error::NotPassed(name.to_owned()));
+    }
     let mut sockets = listenfd::ListenFd::from_env();
-    let tcp = sockets.take_tcp_listener(number);
-    let listener = match tcp {
-        Ok(Some(listener)) => {
-            listener.set_nonblocking(true).map_err(refused)?;
-            Listener::Tcp(listener)
+    let mut take = |number| -> io::Result<Option<Listener>> {
+        if let Ok(Some(listener)) = sockets.take_tcp_listener(number) {
+            listener.set_nonblocking(true)?;
+            return Ok(Some(Listener::Tcp(listener)));
         }
-        _ => {
-            let listener = sockets
-                .take_unix_listener(number)
-                .map_err(refused)?
-                .ok_or_else(|| Error::NotPassed(name.to_owned()))?;
-            listener.set_nonblocking(true).map_err(refused)?;
-            Listener::Unix(listener, None)
-        }
+        let Some(listener) = sockets.take_unix_listener(number)? else {
+            return Ok(None);
+        };
+        listener.set_nonblocking(true)?;
+        Ok(Some(Listener::Unix(listener, None)))
     };
-    Ok(listener)
+    numbers
+        .into_iter()
+        .map(|number| {
+            take(number)
+                .map_err(refused)?
+                .ok_or_else(|| Error::NotPassed(name.to_owned()))
+        })
+        .collect()
 }

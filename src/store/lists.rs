@@ -105,6 +105,10 @@ pub(super) fn fits(head: &Head, selection: &Selection) -> bool {
         && selection
             .month
             .is_none_or(|month| head.first_seen.year_month() == month)
+        && selection
+            .seen_after
+            .is_none_or(|after| head.first_seen > after)
+        && head.seen_at.len() >= selection.sightings as usize
 }
 
 /// Each value once, in order of first appearance.

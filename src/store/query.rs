@@ -13,6 +13,7 @@ use super::{Error, Listing, Page};
 use crate::model::article::Article;
 use crate::model::label::{Cursor, Has, Scope, Selection};
 use crate::model::source::SourceId;
+use crate::model::time::Timestamp;
 
 /// How often a page is read again because a commit came in between.
 const ATTEMPTS: usize = 3;
@@ -198,13 +199,20 @@ struct Filter {
     image: bool,
     enclosure: bool,
     month: Option<u32>,
+    seen_after: Option<Timestamp>,
+    sightings: u32,
     /// Numbers that articles of that month can have.
     numbers: (u64, u64),
 }
 
 impl Filter {
     fn is_open(&self) -> bool {
-        self.language.is_none() && !self.image && !self.enclosure && self.month.is_none()
+        self.language.is_none()
+            && !self.image
+            && !self.enclosure
+            && self.month.is_none()
+            && self.seen_after.is_none()
+            && self.sightings == 0
     }
 
     fn lets(&self, rec: &Rec) -> bool {
@@ -216,6 +224,8 @@ impl Filter {
             && self
                 .month
                 .is_none_or(|month| packed::month_of(rec.first_seen) == month)
+            && self.seen_after.is_none_or(|after| rec.first_seen > after)
+            && rec.sightings >= self.sightings
     }
 }
 
@@ -444,6 +454,8 @@ fn filter(core: &Core, selection: &Selection) -> Option<Filter> {
         image: selection.has.contains(&Has::Image),
         enclosure: selection.has.contains(&Has::Enclosure),
         month,
+        seen_after: selection.seen_after,
+        sightings: selection.sightings,
         numbers,
     })
 }
@@ -469,7 +481,7 @@ fn bounds(selection: &Selection) -> (Place, Place) {
             } else {
                 (year, month + 1)
             };
-            let end = crate::model::time::Timestamp::from_civil(year, month, 1, 0, 0, 0);
+            let end = Timestamp::from_civil(year, month, 1, 0, 0, 0);
             end.map_or(newest, |end| newest.min(packed::place(end, 0, 0)))
         }
         None => newest,

@@ -13,6 +13,7 @@
 mod add_feed;
 mod commands;
 mod control;
+mod dates;
 mod dedup;
 mod farm;
 mod fetch;

@@ -15,7 +15,7 @@ use aggd::parse;
 use aggd::publish::address::Request;
 use aggd::publish::document::{Coding, Document};
 use aggd::publish::{
-    self, Answer, Error, Extent, Facts, Output, Publisher, Settings, Site, Token, preview,
+    self, Answer, Error, Extent, Facts, Output, Publisher, Settings, Shape, Site, Token, preview,
 };
 use aggd::store::memory::Memory;
 use aggd::store::{Change, Store};
@@ -48,7 +48,7 @@ pub(crate) fn settings() -> Settings {
             facts("ribao", Some("社会新闻")),
         ],
         outputs: Vec::new(),
-        shaped: Timestamp::EPOCH,
+        shape: Shape::default(),
     }
 }
 
@@ -310,6 +310,11 @@ async fn what_the_publisher_said_comes_through() {
             "{ending}"
         );
         assert_eq!(
+            people.dc_source.as_deref(),
+            Some("新华社 & <\u{200b}others>"),
+            "{ending}"
+        );
+        assert_eq!(
             people.authors.last().unwrap().name.as_deref(),
             Some("Bob"),
             "{ending}"
@@ -338,6 +343,32 @@ async fn what_the_publisher_said_comes_through() {
         item["_aggd"]["also_in"][0]["url"],
         "https://blog.example/copy0"
     );
+}
+
+#[tokio::test]
+async fn other_parsers_read_the_same() {
+    let desk = Desk::new(settings(), hostile::troubles()).await;
+    for ending in ["rss", "atom", "json"] {
+        let target = format!("/all.{ending}");
+        let ours = desk.feed(&target).await;
+        let theirs = feed_rs::parser::parse(desk.text(&target).await.as_bytes()).unwrap();
+        assert_eq!(theirs.entries.len(), ours.entries.len(), "{ending}");
+        for (a, b) in ours.entries.iter().zip(&theirs.entries) {
+            assert_eq!(a.id, b.id, "{ending}");
+            let title = b.title.as_ref().map(|title| title.content.as_str());
+            assert_eq!(Some(a.title_text()), title, "{ending} {}", a.id);
+            let at = b.published.map(|at| at.timestamp());
+            assert_eq!(a.published.map(Timestamp::as_secs), at, "{ending} {}", a.id);
+            let link = |href: &String| b.links.iter().any(|link| link.href == *href);
+            assert!(a.url.iter().all(link), "{ending} {:?} {:?}", a.url, b.links);
+            let terms: BTreeSet<&str> = b.categories.iter().map(|one| one.term.as_str()).collect();
+            let own = a
+                .terms
+                .iter()
+                .filter_map(|term| term.term.as_deref().or(term.label.as_deref()));
+            assert_eq!(own.collect::<BTreeSet<_>>(), terms, "{ending} {}", a.id);
+        }
+    }
 }
 
 #[tokio::test]
@@ -635,6 +666,71 @@ async fn filters_narrow_and_combine() {
 }
 
 #[tokio::test]
+async fn words_are_found_wherever_they_stand() {
+    let samples = vec![
+        article("a")
+            .title("The 疫情 of 2026")
+            .content("<p>Nothing <b>else</b></p>"),
+        article("b")
+            .tag("Rust")
+            .content("<p>Ferris &amp; friends, 新聞</p>"),
+        article_at("ribao", "c").published(hours(0) - Duration::from_hours(3)),
+        article("hidden").private().title("疫情 Ferris"),
+    ];
+    let desk = Desk::new(settings(), samples).await;
+    for (query, count) in [
+        ("%E7%96%AB%E6%83%85", 1),
+        ("nothing%20ELSE", 1),
+        ("else%20ferris", 0),
+        ("rust", 1),
+        ("新闻", 1),
+        ("the%20ribao", 1),
+        ("text%20of&source=ribao", 1),
+        ("%26", 1),
+        ("nowhere", 0),
+    ] {
+        assert_eq!(
+            desk.ids(&format!("/search.atom?q={query}")).await.len(),
+            count,
+            "{query}"
+        );
+    }
+    let page = desk.text("/search?q=rust").await;
+    assert!(
+        page.contains("href=\"https://news.example.org/search.rss?q=rust\""),
+        "{page}"
+    );
+    let feed = desk.feed("/search.atom?q=rust").await;
+    assert_eq!(
+        link(&feed, "alternate"),
+        Some("https://news.example.org/search?q=rust")
+    );
+}
+
+#[tokio::test]
+async fn what_is_found_has_pages_too() {
+    let mut samples = numbered(60);
+    for sample in samples.iter_mut().step_by(2) {
+        *sample = sample.clone().title("even 偶数");
+    }
+    let desk = Desk::new(settings(), samples).await;
+    let mut seen = Vec::new();
+    let mut next = Some("/search.atom?q=偶数&n=7".to_owned());
+    let mut last = String::new();
+    while let Some(target) = next {
+        let feed = desk.feed(&target).await;
+        seen.extend(feed.entries.iter().map(|entry| entry.id.clone()));
+        next = link(&feed, "next").map(path);
+        last = target;
+    }
+    assert_eq!(seen.len(), 30);
+    assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 30);
+    let back = desk.feed(&last).await;
+    let back = desk.ids(&path(link(&back, "previous").unwrap())).await;
+    assert_eq!(back, seen[21..28]);
+}
+
+#[tokio::test]
 async fn private_outputs_open_with_their_token_alone() {
     let mut settings = settings();
     let mut intranet = facts("intranet", None);
@@ -890,7 +986,7 @@ async fn new_settings_show_at_once() {
     assert!(desk.text("/all.rss").await.contains("content:encoded"));
     let mut brief = settings();
     brief.options.content = Extent::Summary;
-    brief.shaped = hours(7);
+    brief.shape = brief.shape.with(&brief, hours(7));
     assert_ne!(brief.fingerprint(), settings().fingerprint());
     desk.publisher.reload(brief);
     let text = desk.text("/all.rss").await;
@@ -901,11 +997,14 @@ async fn new_settings_show_at_once() {
 #[tokio::test]
 async fn a_preview_is_what_readers_get() {
     let desk = Desk::new(settings(), vec![article("a").tag("Rust")]).await;
-    let bytes = preview(desk.store.clone(), settings(), "/tags/rust.atom")
+    let shown = preview(desk.store.clone(), settings(), "/tags/rust.atom")
         .await
         .unwrap();
-    assert_eq!(bytes, desk.document("/tags/Rust.atom").await.plain()[..]);
-    let addresses = desk.publisher.addresses().await.unwrap();
+    assert_eq!(
+        shown.plain(),
+        desk.document("/tags/Rust.atom").await.plain()
+    );
+    let addresses = publish::addresses(&*desk.store, &settings()).await.unwrap();
     assert!(
         addresses.contains(&"/all.json".to_owned())
             && addresses.contains(&"/sources/blog.rss".to_owned()),

@@ -513,6 +513,32 @@ async fn those_who_only_hold_a_place_lose_it() {
 }
 
 #[tokio::test]
+async fn those_who_do_not_take_what_they_asked_for_lose_it_too() {
+    let options = serve::Options {
+        max_connections: 4,
+        ..options()
+    };
+    let long = article("a").content(&format!("<p>{}</p>", "word ".repeat(200_000)));
+    let mut settings = settings();
+    settings.options.max_bytes = 4 << 20;
+    let counter = Counter::open(options, settings, vec![long]).await;
+    assert_eq!(counter.get("/all.rss", &[]).await.status, 200);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(counter.address).await.unwrap();
+        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).unwrap();
+        // More than the kernel takes off our hands.
+        let asked = b"GET /all.rss HTTP/1.1\r\nHost: x\r\n\r\n".repeat(16);
+        stream.write_all(&asked).await.unwrap();
+        held.push(stream);
+    }
+    let newcomer =
+        tokio::time::timeout(Duration::from_secs(20), counter.get("/all.rss", &[])).await;
+    assert_eq!(newcomer.expect("an answer in time").status, 200);
+    counter.close().await;
+}
+
+#[tokio::test]
 async fn oversized_requests_are_refused() {
     let counter = Counter::with(vec![article("a")]).await;
     let long = format!("/all.rss?tag={}", "x".repeat(10_000));

@@ -1,0 +1,296 @@
+//! Readers and sources at the same time: how long a cached feed takes while two thousand sources are polled and two hundred
+//! connections read tag feeds, and whether a thousand connections that never finish a request keep anybody out.
+//!
+//! `cargo bench --bench serve`: starts the real program on loopback, takes about half a minute, fails if a bar is broken.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measurement that stops where it cannot go on and says what it found"
+)]
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+const SOURCES: usize = 2000;
+const TAGS: usize = 100;
+const READERS: usize = 200;
+const SLOW: usize = 1000;
+/// Between two requests of one reader.
+const PACE: Duration = Duration::from_millis(100);
+const MEASURED: Duration = Duration::from_secs(15);
+/// The bar for the slowest of a hundred answers.
+const BAR: Duration = Duration::from_millis(10);
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Sources that bring something new at each visit.
+async fn origin(visits: Arc<AtomicU64>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio_util::task::TaskTracker::new().spawn(async move {
+        let mut open = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let visits = Arc::clone(&visits);
+            open.spawn(async move { answer(stream, &visits).await });
+            while open.try_join_next().is_some() {}
+        }
+    });
+    port
+}
+
+async fn answer(mut stream: TcpStream, visits: &AtomicU64) -> std::io::Result<()> {
+    let mut buffer = [0; 4096];
+    let mut read = 0;
+    while !buffer[..read].ends_with(b"\r\n\r\n") {
+        match stream.read(&mut buffer[read..]).await? {
+            0 => return Ok(()),
+            more => read += more,
+        }
+    }
+    let head = String::from_utf8_lossy(&buffer[..read]);
+    let source = head
+        .split(' ')
+        .nth(1)
+        .unwrap_or("/")
+        .trim_start_matches('/')
+        .to_owned();
+    let visit = visits.fetch_add(1, Relaxed);
+    let mut body = format!(
+        "<rss version=\"2.0\"><channel><title>Source {source}</title><link>http://s{source}.example/</link><description/>"
+    );
+    for item in 0..20 {
+        let news = if item == 0 { visit } else { 0 };
+        let _ = write!(
+            body,
+            "<item><title>Story {item} of {source}, {news}</title><guid isPermaLink=\"false\">{source}-{item}-{news}</guid>\
+             <link>http://s{source}.example/{item}/{news}</link><description>{}</description></item>",
+            format!("Words of story {item} at source {source}. ").repeat(20)
+        );
+    }
+    body.push_str("</channel></rss>");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await
+}
+
+fn start(dir: &Path, origin: u16, port: u16) -> Running {
+    let mut toml = format!(
+        "[server]\nlisten = \"127.0.0.1:{port}\"\n[store]\npath = \"store\"\n[control]\nsocket = \"control.sock\"\n\
+         [poll]\nevery = \"1m\"\n[fetch]\nallow_private = [\"127.0.0.0/8\"]\nper_host = {{ at_once = 64, spacing = \"0s\" }}\n"
+    );
+    for source in 0..SOURCES {
+        let _ = write!(
+            toml,
+            "[[feed]]\nid = \"s{source}\"\nurl = \"http://127.0.0.1:{origin}/{source}\"\ncategory = \"c{}\"\ntags = [\"t{}\"]\n",
+            source % 10,
+            source % TAGS
+        );
+    }
+    std::fs::write(dir.join("feeds.toml"), toml).unwrap();
+    let log = std::fs::File::create(dir.join("log")).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_aggd"))
+        .arg("run")
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    Running(child)
+}
+
+/// One request over a connection that stays open; the bytes of the body.
+async fn get(stream: &mut TcpStream, path: &str, buffer: &mut Vec<u8>) -> Result<usize, String> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: aggd\r\nAccept-Encoding: gzip\r\n\r\n");
+    let said = |error: std::io::Error| error.to_string();
+    stream.write_all(request.as_bytes()).await.map_err(said)?;
+    buffer.clear();
+    loop {
+        if stream.read_buf(buffer).await.map_err(said)? == 0 {
+            return Err("the connection was closed".to_owned());
+        }
+        let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else {
+            continue;
+        };
+        let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
+        if !head.starts_with("http/1.1 200") {
+            return Err(head.lines().next().unwrap_or_default().to_owned());
+        }
+        let length: usize = head
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|rest| rest.lines().next()?.parse().ok())
+            .ok_or("no length")?;
+        while buffer.len() < end + 4 + length {
+            if stream.read_buf(buffer).await.map_err(said)? == 0 {
+                return Err("the body was cut off".to_owned());
+            }
+        }
+        return Ok(length);
+    }
+}
+
+async fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Reads one path again and again until the end; how long each answer took, and what went wrong.
+async fn read(
+    port: u16,
+    paths: Vec<String>,
+    pace: Duration,
+    end: Instant,
+) -> (Vec<Duration>, Vec<String>) {
+    let (mut times, mut faults) = (Vec::new(), Vec::new());
+    let mut stream = connect(port).await;
+    let mut buffer = Vec::new();
+    let mut ticks = tokio::time::interval(pace);
+    for path in paths.iter().cycle() {
+        ticks.tick().await;
+        if Instant::now() >= end {
+            break;
+        }
+        let begin = Instant::now();
+        match get(&mut stream, path, &mut buffer).await {
+            Ok(_) => times.push(begin.elapsed()),
+            Err(fault) => {
+                faults.push(format!("{path}: {fault}"));
+                stream = connect(port).await;
+            }
+        }
+    }
+    (times, faults)
+}
+
+fn share(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() * percent / 100).min(times.len() - 1)]
+}
+
+/// Readers while sources are polled. True if the bars hold.
+async fn under_polling(port: u16, visits: &AtomicU64) -> bool {
+    let end = Instant::now() + MEASURED;
+    let before = visits.load(Relaxed);
+    let mut readers = JoinSet::new();
+    for reader in 0..READERS {
+        let path = |step: usize| format!("/tags/t{}.rss", (reader + step * 7) % TAGS);
+        readers.spawn(read(port, (0..5).map(path).collect(), PACE, end));
+    }
+    let cached = vec!["/all.atom".to_owned()];
+    let (mut times, mut faults) = read(port, cached, Duration::from_millis(4), end).await;
+    let mut tags = Vec::new();
+    for (some, more) in readers.join_all().await {
+        tags.extend(some);
+        faults.extend(more);
+    }
+    let p99 = share(&mut times, 99);
+    println!(
+        "{} visits meanwhile; a cached feed: {} answers, half within {:?}, 99 of 100 within {p99:?}, all within {:?}",
+        visits.load(Relaxed) - before,
+        times.len(),
+        share(&mut times, 50),
+        share(&mut times, 100),
+    );
+    println!(
+        "tag feeds over {READERS} connections: {} answers, half within {:?}, 99 of 100 within {:?}; {} errors {}",
+        tags.len(),
+        share(&mut tags, 50),
+        share(&mut tags, 99),
+        faults.len(),
+        faults.first().map_or("", String::as_str),
+    );
+    p99 < BAR && faults.is_empty()
+}
+
+/// Others while many hold a place and never finish a request. True if the bar holds.
+async fn beside_slow_ones(port: u16) -> bool {
+    let over = Arc::new(AtomicBool::new(false));
+    let mut slow = JoinSet::new();
+    for _ in 0..SLOW {
+        let over = Arc::clone(&over);
+        slow.spawn(async move {
+            let mut stream = connect(port).await;
+            let _ = stream
+                .write_all(b"GET /all.rss HTTP/1.1\r\nHost: x\r\n")
+                .await;
+            while !over.load(Relaxed) {
+                // Those that were cut off come again.
+                if stream.write_all(b"X-Slow: 1\r\n").await.is_err() {
+                    stream = connect(port).await;
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut times = Vec::new();
+    let mut faults = 0;
+    for _ in 0..100 {
+        let begin = Instant::now();
+        let asked = async {
+            let mut stream = connect(port).await;
+            get(&mut stream, "/all.atom", &mut Vec::new()).await
+        };
+        match tokio::time::timeout(Duration::from_secs(5), asked).await {
+            Ok(Ok(_)) => times.push(begin.elapsed()),
+            _ => faults += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    over.store(true, Relaxed);
+    slow.abort_all();
+    println!(
+        "beside {SLOW} that never finish a request: {} of 100 newcomers were answered, 99 of 100 within {:?}",
+        times.len(),
+        share(&mut times, 99)
+    );
+    faults == 0
+}
+
+#[tokio::main]
+async fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let visits = Arc::new(AtomicU64::new(0));
+    let origin = origin(Arc::clone(&visits)).await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let _running = start(dir.path(), origin, port);
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Until there are articles under every tag.
+    while visits.load(Relaxed) < 2 * TAGS as u64 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let fast = under_polling(port, &visits).await;
+    let open = beside_slow_ones(port).await;
+    assert!(
+        fast,
+        "a cached feed is not answered within {BAR:?}, or somebody got an error"
+    );
+    assert!(open, "somebody was kept out");
+}
