@@ -77,7 +77,11 @@ impl Parts {
             Ok(0) => {}
             Ok(articles) => tracing::info!(articles, "decided anew, since `private` changed"),
             Err(error) => {
-                tracing::error!(%error, "articles whose source became private or public were not all decided anew; a restart tries again")
+                tracing::error!(
+                    %error,
+                    "not every article of a source that became private or public was decided anew; \
+                     the next start tries again"
+                );
             }
         }
         if *self.publisher.settings() != settings {

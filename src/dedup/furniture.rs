@@ -194,6 +194,7 @@ const COUNTED: &[&str] = &[
 fn is_counter(line: &str) -> bool {
     line.len() <= 60
         && line.contains(|c: char| c.is_ascii_digit())
+        && line.contains(char::is_alphabetic)
         && line
             .split(|c: char| !c.is_alphabetic())
             .filter(|word| !word.is_empty())

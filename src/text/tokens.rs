@@ -84,7 +84,7 @@ pub fn fold(text: &str) -> String {
             | '\u{48a}'..='\u{52f}'
                 if c != '\u{130}' =>
             {
-                out.extend(c.to_lowercase())
+                out.extend(c.to_lowercase());
             }
             _ => return fold_rare(text),
         }

@@ -20,7 +20,7 @@ async fn try_ask<T: DeserializeOwned>(town: &Town, request: Request) -> Result<T
     let socket = town.dir.path().join("control.sock");
     let client = Client::connect(&socket).await.unwrap().unwrap();
     let answer = client.ask(&request).await?;
-    Ok(serde_json::from_value(answer).unwrap())
+    Ok(serde_json::from_str(&answer).unwrap())
 }
 
 async fn ask<T: DeserializeOwned>(town: &Town, request: Request) -> T {
