@@ -2,6 +2,7 @@
 //! nothing private stays in a public story and nothing public goes with it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Options;
 use crate::dedup::story;

@@ -60,7 +60,7 @@ fn expressions_see_the_article() {
     for source in [
         r#"title.matches("(?i)\\b(release|changelog)\\b") && category == "tech""#,
         r#""rust" in tags && "Rust" in tags && "新聞" in tags && !("ads" in tags)"#,
-        r#"score >= 3 && score < 4 && words == 5"#,
+        r"score >= 3 && score < 4 && words == 5",
         r#"published > timestamp("2026-11-01T00:00:00Z") && published.getHours() == 8"#,
         r#"published - timestamp("2026-11-23T08:00:00Z") == duration("24h")"#,
         r#"enclosures.exists(e, e.type.startsWith("audio/") && e.length == 42)"#,
@@ -70,7 +70,7 @@ fn expressions_see_the_article() {
         r#"!title.mentions("eleas") && title.includes("eleas") && title.mentions("rUSt 1.95")"#,
         r#"title.mentions(["none", "新冠"]) && !title.mentions([])"#,
         r#"title.key().contains("疫情 in c++")"#,
-        r#"size(tags) == 2 && tags.all(t, size(t) > 0) && size(title) > 3"#,
+        r"size(tags) == 2 && tags.all(t, size(t) > 0) && size(title) > 3",
     ] {
         assert_eq!(ask(source, &entry), Ok(true), "{source}");
     }

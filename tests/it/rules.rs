@@ -161,7 +161,7 @@ async fn outputs_choose_order_and_shape() {
     assert!(before["relabel"].is_null());
     let revision = town.get("/all.atom").await.header("etag").to_owned();
     let town = town
-        .restart(&format!("{feeds}{outputs}"), Duration::from_secs(60))
+        .restart(&format!("{feeds}{outputs}"), Duration::from_mins(1))
         .await;
     assert_eq!(town.get("/all.atom").await.header("etag"), revision);
 }
