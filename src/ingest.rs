@@ -419,7 +419,7 @@ impl<'a> Desk<'a> {
                     work.keys
                         .extend(candidate.keys().filter(|key| taken.insert(*key)));
                     match content.get(&number) {
-                        // A text older than the window has it too.
+                        // Another story has it too, or this one has it already.
                         Some(key) if held.contains(key) => work.unclaimed.push(*key),
                         Some(key) if taken.insert(*key) => work.keys.push(*key),
                         _ => {}

@@ -33,7 +33,7 @@ pub(super) struct Findings {
     pub(super) joined: HashMap<usize, Joined>,
     /// The keys of their texts.
     pub(super) content: HashMap<usize, Key>,
-    /// Keys of texts that lead to articles which are too old to be the same.
+    /// Keys of texts that lead somewhere already.
     pub(super) held: HashSet<Key>,
     /// For the store.
     pub(super) prints: Option<Prints>,
@@ -275,14 +275,12 @@ impl Ask<'_> {
             });
             others.insert(*n, found.collect());
         }
-        let keys: Vec<Key> = open.iter().filter_map(|n| texts.0[n].content).collect();
+        let keys: Vec<Key> = findings.content.values().copied().collect();
         let known = self.store.known(&keys).await?;
         for (key, head) in &known.hits {
-            if head.private != self.source.private {
-                continue;
-            }
-            if head.first_seen < among.since {
-                findings.held.insert(*key);
+            // Whoever has the text already, be it the very story that this entry joins or edits: nobody can claim it.
+            findings.held.insert(*key);
+            if head.private != self.source.private || head.first_seen < among.since {
                 continue;
             }
             for n in open.iter().filter(|n| texts.0[n].content == Some(*key)) {

@@ -476,7 +476,7 @@ mod tests {
                 "Tokio 2.0 changes how tasks are scheduled",
                 "The new release of Tokio moves the work stealing scheduler into its own crate. Work stealing was rewritten, \
                  and tasks that block are now found by a watchdog. The scheduler is twice as fast.",
-                &["Tokio", "scheduler", "work stealing"][..],
+                &["Tokio", "scheduler"][..],
             ),
             (
                 "fr",

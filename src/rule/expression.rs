@@ -21,6 +21,9 @@ use crate::text;
 const LONGEST: usize = 4 << 10;
 /// Operators, dots and brackets in an expression: each may make it one deeper, and the library goes down recursively.
 const DEEPEST: usize = 300;
+/// How deep one part may stand in another: the library answers recursively, with frames of up to 32 KiB, on whatever thread
+/// asks.
+const NESTED: usize = 40;
 /// Stack of the thread that parses, whose frames are large; it is the system's memory only where it is used.
 const STACK: usize = 64 << 20;
 /// Bytes of a compiled pattern. Its worst case is this times [`super::LOOKED_AT`].
@@ -113,6 +116,7 @@ impl Expression {
             source,
             info: program.source_info(),
             scopes: Vec::new(),
+            nested: 0,
             patterns: HashMap::new(),
             calls: Vec::new(),
         };
@@ -360,6 +364,8 @@ struct Reading<'a> {
     info: &'a SourceInfo,
     /// Variables of the macros around.
     scopes: Vec<String>,
+    /// How deep we are.
+    nested: usize,
     patterns: HashMap<String, Regex>,
     calls: Vec<&'static str>,
 }
@@ -375,6 +381,18 @@ impl Reading<'_> {
     }
 
     fn look(&mut self, node: &mut IdedExpr) -> Result<(), Mistake> {
+        self.nested += 1;
+        if self.nested > NESTED {
+            let text =
+                format!("an expression is nested {NESTED} deep at most; make two rules of it");
+            return Err(self.wrong(node.id, text));
+        }
+        let looked = self.look_into(node);
+        self.nested -= 1;
+        looked
+    }
+
+    fn look_into(&mut self, node: &mut IdedExpr) -> Result<(), Mistake> {
         let id = node.id;
         match &mut node.expr {
             Expr::Literal(_) | Expr::Unspecified => Ok(()),

@@ -96,10 +96,10 @@ fn mistakes_have_their_place() {
     let mut wrong = Vec::new();
     for (source, at, words) in [
         ("title.", 6, "no viable alternative"),
-        (r#"title == "疫情" && ("#, 24, ""),
+        (r#"title == "疫情" && ("#, 22, ""),
         ("titel == \"x\"", 0, "no variable `titel`"),
         ("title == \"疫情\" && scor > 3", 21, "no variable `scor`"),
-        ("title.foo()", 5, "no function `foo`"),
+        ("title.foo()", 9, "no function `foo`"),
         ("foo(title)", 3, "no function `foo`"),
         ("matches(title, \"x\")", 7, "called on a value"),
         ("title.matches(\"(\")", 14, "not a pattern"),

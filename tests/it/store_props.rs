@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::samples::{Sample, article_at, guid_key, id, noon, source};
 
-const SOURCES: [&str; 3] = ["blog", "wire", "新闻"];
+const SOURCES: [&str; 3] = ["blog", "wire", "xinwen"];
 const TAGS: [&str; 4] = ["Rust", "rust", "Web", "社会"];
 /// Guids a source may use: few, so that they meet again.
 const GUIDS: u8 = 12;

@@ -342,7 +342,7 @@ async fn an_administrator_parts_and_joins_stories_for_good() {
         },
     )
     .await;
-    assert_eq!(back.others, [younger.clone()]);
+    assert_eq!(back.others, [younger.as_str()]);
     let town = town.restart(&lines, DAY).await;
     let found = sightings(&town).await;
     assert_ne!(found["a"], found["b"]);
@@ -480,7 +480,7 @@ async fn a_source_that_becomes_private_leaves_the_stories_of_others() {
     let found = sightings(&town).await;
     assert_ne!(found["a"], found["b"]);
     let all = town.get("/all.json").await;
-    assert_eq!(all.titles(), [a.clone()]);
+    assert_eq!(all.titles(), [a.as_str()]);
     assert!(!all.text().contains("\"two\""), "{}", all.text());
     let hidden = town.get(&format!("/articles/{}", found["b"])).await;
     assert_eq!(hidden.status, 404);
