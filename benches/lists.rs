@@ -22,7 +22,7 @@ use aggd::model::label::{Origin, Scope, Selection, Tag};
 use aggd::model::source::{About, SourceId};
 use aggd::model::time::Timestamp;
 use aggd::publish::address::Request;
-use aggd::publish::{Answer, Options, Output, Publisher, Settings, Site};
+use aggd::publish::{Answer, Options, Output, Publisher, Settings, Shape, Site};
 use aggd::store::{self, Batch, Change, Page, Store};
 
 const SOURCES: u64 = 50;
@@ -60,7 +60,7 @@ fn article(number: u64, tags: u64, dice: &mut Dice) -> Change {
     let guid = format!("guid-{number}");
     let key = xxhash_rust::xxh3::xxh3_128(guid.as_bytes());
     let published = Timestamp::from_secs(1_750_000_000 + i64::try_from(number * 60).unwrap());
-    let mut names = vec![if number % 2 == 0 { "even" } else { "odd" }.to_owned()];
+    let mut names = vec![if number.is_multiple_of(2) { "even" } else { "odd" }.to_owned()];
     names.extend((0..5).map(|_| tag_name(dice.word(tags))));
     // The rare ones stand on two articles each at most.
     names.push(tag_name(number % tags));
@@ -74,7 +74,7 @@ fn article(number: u64, tags: u64, dice: &mut Dice) -> Change {
         .collect();
     let url = format!("https://example.org/{number}");
     let title = format!("Headline number {number} 新闻");
-    let outputs = OUTPUTS.iter().filter(|(_, every)| number % every == 0);
+    let outputs = OUTPUTS.iter().filter(|(_, every)| number.is_multiple_of(*every));
     let head = Head {
         id: ArticleId(key),
         version: 1,
@@ -83,7 +83,7 @@ fn article(number: u64, tags: u64, dice: &mut Dice) -> Change {
         updated: published,
         source: source.clone(),
         private: false,
-        language: Some(if number % 7 == 0 { "fr" } else { "en" }.to_owned()),
+        language: Some(if number.is_multiple_of(7) { "fr" } else { "en" }.to_owned()),
         categories: vec![format!("category {}", number % 20)],
         tags: labels.clone(),
         score: 0,
@@ -262,7 +262,7 @@ fn settings() -> Settings {
         sources: Vec::new(),
         outputs: OUTPUTS.iter().map(|(id, _)| Output::new(id)).collect(),
         only: None,
-        shaped: Timestamp::EPOCH,
+        shape: Shape::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::program::{CATEGORIES, Program, Sample};
 use crate::sources::Sources;
 
 /// Every entry that a sound source lists stands in the store, once, after a last round.
-pub(crate) async fn present_once(program: &Program, sources: &Sources) -> Vec<String> {
+pub(crate) fn present_once(program: &Program, sources: &Sources) -> Vec<String> {
     // Failing sources make this end with 4: they were made to fail.
     let fetched = program.command(&["fetch", "--wait", "--quiet"]);
     let code = fetched.status.code();
@@ -88,7 +88,10 @@ pub(crate) async fn valid(program: &Program, dir: &Path) -> Vec<String> {
     faults
 }
 
-/// Memory, descriptors and disk of the last third are no more than a tenth above those of the third before it.
+/// A figure by name, and how much larger it may be in the second half.
+type Figure = (&'static str, fn(&Sample) -> f64, f64);
+
+/// Memory, descriptors, disk and latencies of the second half are hardly more than those of the first.
 pub(crate) fn flat(samples: &[Sample], warm: usize) -> Vec<String> {
     let Some(samples) = samples.get(warm..).filter(|samples| samples.len() >= 6) else {
         println!(
@@ -104,7 +107,7 @@ pub(crate) fn flat(samples: &[Sample], warm: usize) -> Vec<String> {
         sum / count
     };
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let figures: [(&str, fn(&Sample) -> f64, f64); 4] = [
+    let figures: [Figure; 4] = [
         ("resident memory", |sample| sample.resident as f64, 1.10),
         ("descriptors", |sample| sample.descriptors as f64, 1.10),
         ("disk", |sample| sample.disk as f64, 1.25),

@@ -13,6 +13,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::format_push_string,
     reason = "a run that cannot go on stops; its report goes to the terminal"
 )]
 
@@ -97,7 +98,7 @@ async fn main() {
     }
     sources.freeze();
     let mut faults = readers.stop().await;
-    faults.extend(check::present_once(&program, &sources).await);
+    faults.extend(check::present_once(&program, &sources));
     faults.extend(check::valid(&program, &dir).await);
     faults.extend(check::flat(&samples, WARM));
     faults.extend(program.stop());

@@ -150,7 +150,7 @@ fn hostile(kind: usize, times: usize) -> Reply {
         11 => Reply::ok(feed).dribble_head(Duration::from_millis(700)),
         12 => Reply::ok(""),
         // Sound at first and every other time: it is never given up.
-        _ if times % 2 == 0 => Reply::ok(rss(1_000_000 + kind, LISTED)),
+        _ if times.is_multiple_of(2) => Reply::ok(rss(1_000_000 + kind, LISTED)),
         _ => Reply::status(502),
     }
 }
@@ -172,7 +172,11 @@ fn well_behaved(number: usize, newest: u64, asked: &Asked) -> Reply {
         _ => Reply::ok(rss(number, newest).replace("</title>", " &copy; Salt & Co</title>")),
     };
     let reply = reply.etag(&etag);
-    if number % 5 == 0 { reply.gzip() } else { reply }
+    if number.is_multiple_of(5) {
+        reply.gzip()
+    } else {
+        reply
+    }
 }
 
 struct Item {
@@ -197,7 +201,7 @@ fn prose(number: usize, entry: u64, words: usize) -> String {
     let mut rng = fastrand::Rng::with_seed((number as u64) << 32 | entry);
     let mut text = String::new();
     for word in 0..words {
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             text.extend((0..2).map(|_| char::from_u32(rng.u32(0x4E00..0x9000)).unwrap()));
             text.push_str(if word % 12 == 11 { "。" } else { "" });
         } else {

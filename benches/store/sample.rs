@@ -117,6 +117,7 @@ impl Samples {
                     labels: Vec::new(),
                     trust: 50,
                     fullness: 3000,
+                    ..Sighting::default()
                 }
             })
             .collect();

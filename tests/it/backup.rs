@@ -264,7 +264,7 @@ const LISTS: [&str; 6] = [
     "/all.json",
     "/tags/News.atom",
     "/tags/新闻.rss",
-    "/categories/tech.json",
+    "/categories/Tech.json",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
