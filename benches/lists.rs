@@ -60,7 +60,14 @@ fn article(number: u64, tags: u64, dice: &mut Dice) -> Change {
     let guid = format!("guid-{number}");
     let key = xxhash_rust::xxh3::xxh3_128(guid.as_bytes());
     let published = Timestamp::from_secs(1_750_000_000 + i64::try_from(number * 60).unwrap());
-    let mut names = vec![if number.is_multiple_of(2) { "even" } else { "odd" }.to_owned()];
+    let mut names = vec![
+        if number.is_multiple_of(2) {
+            "even"
+        } else {
+            "odd"
+        }
+        .to_owned(),
+    ];
     names.extend((0..5).map(|_| tag_name(dice.word(tags))));
     // The rare ones stand on two articles each at most.
     names.push(tag_name(number % tags));
@@ -74,7 +81,9 @@ fn article(number: u64, tags: u64, dice: &mut Dice) -> Change {
         .collect();
     let url = format!("https://example.org/{number}");
     let title = format!("Headline number {number} 新闻");
-    let outputs = OUTPUTS.iter().filter(|(_, every)| number.is_multiple_of(*every));
+    let outputs = OUTPUTS
+        .iter()
+        .filter(|(_, every)| number.is_multiple_of(*every));
     let head = Head {
         id: ArticleId(key),
         version: 1,

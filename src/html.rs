@@ -1,7 +1,7 @@
 //! HTML: what a feed carries inside its texts, made clean or made plain.
 //!
-//! Fragments come in as publishers write them, in any state. Out go clean fragments ([`clean`]) that are safe inside any
-//! element of a page, or plain text ([`text`]). Nothing here fetches, nothing here fails: what cannot be kept is dropped.
+//! Fragments come in as publishers write them, in any state. Out go clean fragments ([`fn@clean`]) that are safe inside any
+//! element of a page, or plain text ([`fn@text`]). Nothing here fetches, nothing here fails: what cannot be kept is dropped.
 
 mod attribute;
 mod clean;
