@@ -125,8 +125,8 @@ impl Town {
 
     /// Returns once nothing is due, nothing is under way, and everything kept is published.
     pub(crate) async fn quiet(&self) {
-        let settled = tokio::time::timeout(Duration::from_mins(1), self.daemon.settled()).await;
-        settled.expect("the daemon comes to rest within a minute");
+        let settled = tokio::time::timeout(Duration::from_mins(5), self.daemon.settled()).await;
+        settled.expect("the daemon comes to rest within five minutes");
     }
 
     /// Lets time pass, in steps, each until everything that came due is done.
