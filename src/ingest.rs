@@ -9,6 +9,7 @@ pub mod relabel;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::dedup::story::{self, Effect};
 use crate::dedup::{self, Decision};
@@ -27,6 +28,8 @@ use crate::store::{self, Batch, Change, Found, Known, Lease, Prints, Store};
 /// Decisions are made again this often before the visit is given up. Each time somebody else's commit went through, so
 /// that this is how many visits may bring copies of one story at the same moment.
 const MOST_TRIES: usize = 300;
+/// Longest wait for a commit that came first; if it fails, nothing else tells.
+const FIRST_COMER: Duration = Duration::from_millis(250);
 /// Times of newest entries that a source's state keeps.
 const NEWEST: usize = 20;
 
@@ -225,6 +228,7 @@ pub async fn commit(
     let mut tries = 0;
     let mut texts = near::Texts::default();
     loop {
+        let before = store.revision();
         let (batch, tally, lessons) = prepare(store, &visited, now, options, &mut texts).await?;
         match store.commit(batch, now).await {
             Ok(_) => {
@@ -234,7 +238,11 @@ pub async fn commit(
                 }
                 return Ok(tally);
             }
-            Err(store::Error::Conflict) if tries < MOST_TRIES => tries += 1,
+            Err(store::Error::Conflict) if tries < MOST_TRIES => {
+                tries += 1;
+                // Whoever came first may still be on the way to the disk; only then is there something new to decide on.
+                let _ = tokio::time::timeout(FIRST_COMER, store.changed(before)).await;
+            }
             Err(other) => return Err(other),
         }
     }
