@@ -307,15 +307,16 @@ async fn labelled(
     mut works: Vec<Work>,
     options: &Options,
 ) -> Result<Vec<(Work, Option<Lesson>, bool)>, store::Error> {
-    let run = |works: &mut Vec<Work>, options: &label::Options| {
+    let reads = options.label.auto == label::Auto::Publish;
+    let run = move |works: &mut Vec<Work>, options: &label::Options| {
         let works = works.drain(..);
         works
             .map(|mut work| {
                 let is_new = work.relies_on.is_none();
                 let mut lesson = None;
-                if is_new || work.effect == Effect::Text {
+                if reads && (is_new || work.effect == Effect::Text) {
                     let text = enrich::body_text(&work.article.entry);
-                    lesson = label::suggest(&mut work.article, &text, options);
+                    lesson = label::read(&mut work.article, &text, options);
                 }
                 label::learn(&work.article, options);
                 let ruled = label::story(&mut work.article, options);
@@ -328,7 +329,6 @@ async fn labelled(
             })
             .collect()
     };
-    let reads = options.label.auto != label::Auto::Off;
     if works.is_empty() || (options.label.rules.is_idle() && !reads) {
         return Ok(run(&mut works, &options.label));
     }

@@ -240,7 +240,7 @@ impl Tables {
                 .any(|(a, b)| a == b && *a != 0);
             let here = (sought.source, sought.shelf);
             let covered = among.reach.covers(here, (other.source, other.shelf));
-            let estimate = sought.estimate(&other.sketch);
+            let estimate = sought.sketch.estimate(&other.sketch);
             let titled = sought.bands[TITLE] != 0 && sought.bands[TITLE] == other.bands[TITLE];
             let wanted = estimate.is_worth_a_look() || titled;
             (shared && covered && wanted && print.at >= among.since).then_some((print, estimate))

@@ -15,7 +15,7 @@ use super::lsh::{Hit, Lsh, Print, Range};
 use super::{Alike, Among, Error, Near, Prints};
 use crate::model::article::{ArticleId, Key};
 use crate::model::boilerplate::Boilerplate;
-use crate::model::signature::{BANDS, BODY, LEAD, SERIES, Signature};
+use crate::model::signature::{BANDS, BODY, LEAD, SERIES, Signature, Sketch};
 use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
 
@@ -110,11 +110,13 @@ fn write_print(out: &mut Out, at: Timestamp, copy: ArticleId, signature: &Signat
     {
         out.0.extend_from_slice(&number.to_be_bytes());
     }
-    out.0.extend_from_slice(&signature.sketch);
+    out.0
+        .extend_from_slice(&signature.sketch.shingles.to_be_bytes());
+    out.0.extend_from_slice(&signature.sketch.hashes);
 }
 
 /// Bytes of one signature.
-const PRINT: usize = 8 + 16 + 4 * (2 + BANDS) + BODY + LEAD;
+const PRINT: usize = 8 + 16 + 4 * (2 + BANDS) + 2 + BODY + LEAD;
 
 fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
     let at = Timestamp::from_micros(input.word()?.cast_signed());
@@ -124,7 +126,10 @@ fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
     for band in &mut bands {
         *band = half(input)?;
     }
-    let sketch = input.take(BODY + LEAD)?.try_into().ok()?;
+    let sketch = Sketch {
+        shingles: u16::from_be_bytes(input.take(2)?.try_into().ok()?),
+        hashes: input.take(BODY + LEAD)?.try_into().ok()?,
+    };
     Some(Print {
         number,
         at,
