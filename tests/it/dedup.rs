@@ -81,6 +81,7 @@ async fn what_stands_unchanged_beside_news_still_counts() {
     let edited = told("2", "It is up, and stays so", "status");
     origin.feed("/blog", &[edited, news[1].clone(), status, story]);
     let town = town.restart(&lines, DAY).await;
+    town.pass(DAY).await;
     let mut titles = town.get("/all.rss").await.titles();
     titles.sort();
     assert_eq!(
