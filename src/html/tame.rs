@@ -6,7 +6,9 @@
 //! parser does, with a sink that builds nothing. What fails the trial is closed and cut by simpler rules (`balance`).
 
 use super::attribute;
+use super::element::element;
 use super::scan::{Scanner, Tag, Token};
+use super::text;
 
 mod balance;
 mod trial;
@@ -16,7 +18,9 @@ const RAW: [&str; 9] = [
     "iframe", "noembed", "noframes", "noscript", "script", "style", "textarea", "title", "xmp",
 ];
 /// Elements that go with their content as far as it is closed.
-const CLOSED: [&str; 4] = ["math", "select", "svg", "template"];
+const CLOSED: [&str; 2] = ["select", "template"];
+/// Elements that begin another vocabulary, in which `<title/>` is empty and `<image>` no picture.
+const FOREIGN: [&str; 2] = ["math", "svg"];
 /// Tags that say nothing inside a fragment, and elements without content that are not kept.
 const SILENT: [&str; 17] = [
     "area",
@@ -63,12 +67,13 @@ pub(super) struct Tamed {
     pub(super) harmless: bool,
 }
 
-/// Takes from a fragment what would not be kept: raw content, foreign markup, attributes.
+/// Takes from a fragment what would not be kept: raw content, foreign tags, attributes.
 pub(super) fn tamed(fragment: &str) -> Tamed {
     let mut scanner = Scanner::new(fragment);
     let mut html = String::with_capacity(fragment.len() + 64);
     let mut survey = Survey::default();
     let mut endless = [false; CLOSED.len()];
+    let mut foreign = 0_usize;
     while let Some(token) = scanner.next() {
         match token {
             Token::Text(text) => escape(&mut html, text, b'<', "&lt;"),
@@ -79,13 +84,19 @@ pub(super) fn tamed(fragment: &str) -> Tamed {
                 } else {
                     lower.as_str()
                 };
-                if RAW.contains(&name) {
+                let empty = tag.attributes.ends_with('/');
+                foreign += usize::from(!empty && FOREIGN.contains(&name));
+                if is_strange(name)
+                    || foreign > 0 && (lower == "image" || empty && RAW.contains(&name))
+                {
+                    html.push_str(GAP);
+                } else if RAW.contains(&name) {
                     scanner.skip_raw(name);
                     html.push_str(GAP);
                 } else if name == "plaintext" {
                     break;
                 } else if let Some(index) = CLOSED.iter().position(|closed| *closed == name) {
-                    if !tag.attributes.ends_with('/') && !endless[index] {
+                    if !empty && !endless[index] {
                         endless[index] = !scanner.skip_closed(name);
                     }
                     html.push_str(GAP);
@@ -99,7 +110,12 @@ pub(super) fn tamed(fragment: &str) -> Tamed {
             Token::End(name) => {
                 let name = name.to_ascii_lowercase();
                 let name = name.as_str();
-                if RAW.contains(&name) || CLOSED.contains(&name) || SILENT.contains(&name) {
+                foreign -= usize::from(foreign > 0 && FOREIGN.contains(&name));
+                if is_strange(name)
+                    || RAW.contains(&name)
+                    || CLOSED.contains(&name)
+                    || SILENT.contains(&name)
+                {
                     html.push_str(GAP);
                 } else {
                     survey.closed(name);
@@ -114,6 +130,12 @@ pub(super) fn tamed(fragment: &str) -> Tamed {
         tags: survey.tags,
         harmless: survey.is_harmless(),
     }
+}
+
+/// Whether a tag goes while its content stays: what HTML does not know, formulas and drawings among it. The sanitiser would
+/// take `<text>` outside of a drawing for an attack.
+fn is_strange(name: &str) -> bool {
+    FOREIGN.contains(&name) || element(name).is_none() && !text::is_element(name)
 }
 
 /// Whether the HTML parser can read the fragment at a cost in proportion to its size.
