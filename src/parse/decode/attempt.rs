@@ -48,16 +48,22 @@ impl Codec {
 }
 
 impl Attempt<'_> {
-    /// Whether so much was read that the errors are accidents. In UTF-8 a single valid sequence is hardly an accident,
-    /// in the double-byte encodings of East Asia half of all pairs are valid.
-    pub(super) fn is_mostly_right(&self, codec: Codec) -> bool {
+    /// Whether so much was read that the errors are accidents. A valid sequence of UTF-8 is hardly ever an accident, and the
+    /// longer the less, and even less so if a label says so; in the double-byte encodings of East Asia half of all pairs are
+    /// valid.
+    pub(super) fn is_mostly_right(&self, codec: Codec, is_called_utf8: bool) -> bool {
         let beyond_ascii = self
             .text
             .chars()
-            .filter(|c| !c.is_ascii() && *c != '\u{FFFD}')
-            .count();
-        let bar = if codec == Codec::Known(UTF_8) { 1 } else { 10 };
-        beyond_ascii > self.errors.saturating_mul(bar)
+            .filter(|c| !c.is_ascii() && *c != '\u{FFFD}');
+        if codec == Codec::Known(UTF_8) {
+            // In text of other encodings there are many errors to each valid sequence: nearly every letter is one.
+            const WEIGHT: [usize; 5] = [0, 0, 1, 6, 12];
+            let evidence: usize = beyond_ascii.map(|c| WEIGHT[c.len_utf8()]).sum();
+            evidence * if is_called_utf8 { 8 } else { 1 } > self.errors
+        } else {
+            beyond_ascii.count() > self.errors.saturating_mul(10)
+        }
     }
 }
 

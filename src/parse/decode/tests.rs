@@ -167,6 +167,19 @@ fn wide_encodings_with_and_without_a_mark() {
 }
 
 #[test]
+fn a_stray_zero_is_no_wide_encoding() {
+    for text in [
+        "<\0rss version='2.0'><channel/></rss>",
+        "\0<rss version='2.0'/>",
+    ] {
+        for label in [None, Some("text/xml; charset=utf-16")] {
+            let decoded = decode(text.as_bytes(), label);
+            assert_eq!((decoded.encoding.as_str(), &*decoded.text), ("utf-8", text));
+        }
+    }
+}
+
+#[test]
 fn utf8_is_borrowed() {
     let body = "\u{FEFF}<t>ü</t>".as_bytes();
     let decoded = decode(body, None);
@@ -223,6 +236,30 @@ fn accidents_do_not_change_the_encoding() {
 }
 
 #[test]
+fn one_long_sequence_outweighs_a_few_bad_bytes() {
+    let body = b"<t>it\xE2\x80\x99s \xFF\xFE\xC3( x</t>";
+    check(
+        body,
+        None,
+        "<t>it’s \u{FFFD}\u{FFFD}\u{FFFD}( x</t>",
+        "utf-8",
+        "encoding-error",
+    );
+    let called = b"<?xml version='1.0' encoding='utf-8'?><t>\xC3\xA8 \xED\xA0\xBD\xED\xB8\x80</t>";
+    let decoded = decode(called, None);
+    assert_eq!(decoded.encoding, "utf-8");
+    assert!(decoded.text.contains("<t>è \u{FFFD}"));
+    // Nearly every letter is an error: the two that make a pair are an accident.
+    check(
+        b"<t>\xC9t\xE9 \xE0 la pla\xC7\xBB \xE9t\xE9</t>",
+        None,
+        "<t>Été à la plaÇ» été</t>",
+        "windows-1252",
+        "encoding-mismatch",
+    );
+}
+
+#[test]
 fn without_any_label_a_guess_is_made() {
     let russian = "<t>Съешь же ещё этих мягких французских булок, да выпей чаю. Широкая электрификация южных губерний</t>";
     check(
@@ -254,6 +291,7 @@ fn declarations_are_found_where_they_stand() {
         ("<?xml version='1.0' encoding='x'?>", Some("x")),
         ("<?xml version='1.0' encoding = \"x\" ?>", Some("x")),
         ("<?xml encoding=x?>", Some("x")),
+        ("<?xml version=“1.0” encoding=“x”?>", Some("x")),
         (
             "<br /><b>Warning</b><?xml version='1.0' encoding='x'?>",
             Some("x"),
