@@ -110,12 +110,14 @@ fn entry<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
         return super::too_many(r);
     }
     r.enter_item(tag.level);
+    let mut hollow = !r.has_attrs();
     let mut draft = EntryDraft::default();
     draft
         .common
         .language
         .offer(0, r.language_below_root().map(str::to_owned));
     while let Some(tag) = r.child(tag.level) {
+        hollow = false;
         match tag.ns {
             Ns::Core => {
                 if !entry_element(r, &mut draft, &tag, CORE) {
@@ -124,6 +126,10 @@ fn entry<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
             }
             _ => extension::entry(r, &mut draft, &tag),
         }
+    }
+    // `<entry>` in the place of `</entry>`.
+    if hollow && r.was_overtaken() {
+        return;
     }
     let cx = r.cx;
     feed.entries.push(draft.finish(cx));
@@ -207,7 +213,7 @@ pub(super) fn add_link(draft: &mut EntryDraft<'_>, link: Link, count: Option<u64
 fn content<'a>(r: &mut Reader<'a>, draft: &mut EntryDraft<'a>, level: Level, rank: u8) {
     let kind = r.attr("type").map(|kind| construct::media_type(&kind));
     let src = r.url_attr("src");
-    let value = Construct::atom(r, level);
+    let value = Construct::content(r, level);
     if value.is_none() && src.is_none() || !draft.content.wants(1 + rank) {
         return;
     }

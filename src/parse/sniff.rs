@@ -3,7 +3,7 @@
 //! Whatever a broken server wrote in front of the feed (blank lines, text, the HTML of a warning) is skipped. Reads only
 //! tags, and each byte once.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
 
 /// What a text was recognised as. Offsets are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,11 @@ fn declaration(rest: &str, closed: &mut bool) -> Option<usize> {
 
 /// The length of a declaration with its internal subset, if the subset is closed.
 fn doctype(rest: &str, closed: &mut bool) -> usize {
-    let simple = memchr(b'>', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
+    let bytes = rest.as_bytes();
+    // One that lacks its `>` ends where the next tag begins.
+    let simple = memchr2(b'<', b'>', &bytes[1..]).map_or(rest.len(), |end| {
+        end + 1 + usize::from(bytes[end + 1] == b'>')
+    });
     match memchr(b'[', &rest.as_bytes()[..simple]) {
         Some(subset) if *closed => {
             let end = subset_end(&rest.as_bytes()[subset..]);
@@ -126,6 +130,8 @@ fn subset_end(bytes: &[u8]) -> Option<usize> {
                 at += 3 + memmem::find(&bytes[at + 4..], b"-->")? + 3;
             }
             b']' => return memchr(b'>', &bytes[at..]).map(|end| at + end + 1),
+            // An element: the subset should have ended before it.
+            b'<' if bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic) => return Some(at),
             _ => {}
         }
         at += 1;
@@ -211,6 +217,11 @@ mod tests {
                 "<?xml version='1.0'?><?xml-stylesheet href='a'?><atom:feed>",
                 "<?xml",
             ),
+            (
+                "<!DOCTYPE rss PUBLIC \"x [\n<rss version='2.0'>",
+                "<!DOCTYPE",
+            ),
+            ("<!DOCTYPE rss \"x [>\n<rss>]>", "<!DOCTYPE"),
             ("<entry/>", "<entry"),
             ("text <Channel>", "<Channel"),
             ("<redirect><newLocation>x", "<redirect"),

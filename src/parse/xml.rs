@@ -111,6 +111,8 @@ pub(super) struct Reader<'a> {
     phase: Phase,
     /// A warning said already that the end is missing.
     truncated: bool,
+    /// What was closed last was closed by the tag of another element.
+    overtaken: bool,
     doctype: bool,
     bindings: Vec<Binding<'a>>,
     bases: Vec<(usize, Rc<Url>)>,
@@ -150,6 +152,7 @@ impl<'a> Reader<'a> {
             empty: false,
             phase: Phase::Prolog,
             truncated: false,
+            overtaken: false,
             doctype: false,
             bindings: Vec::with_capacity(16),
             bases: cx.url.iter().map(|url| (0, Rc::clone(url))).collect(),
@@ -250,6 +253,12 @@ impl<'a> Reader<'a> {
             Cow::Owned(value) => Cow::Owned(value.trim().to_owned()),
         };
         (!value.is_empty()).then_some(value)
+    }
+
+    /// True if the element that just ended had no end tag of its own, although the document goes on: perhaps it was an end
+    /// tag whose `/` got lost.
+    pub(super) fn was_overtaken(&self) -> bool {
+        self.overtaken && self.phase == Phase::Inside
     }
 
     /// True if the element that was just started has any attribute.
@@ -362,6 +371,7 @@ impl<'a> Reader<'a> {
 
     fn step(&mut self) -> Step<'a> {
         if std::mem::take(&mut self.empty) {
+            self.overtaken = false;
             self.close_to(self.stack.len() - 1);
             return Step::End;
         }

@@ -32,6 +32,7 @@ impl Reader<'_> {
             .is_some_and(|open| open.raw == name || name.is_empty())
         {
             self.close_to(self.stack.len() - 1);
+            self.overtaken = false;
             return true;
         }
         let found = self.stack.iter().rposition(|open| open.raw == name);
@@ -41,6 +42,7 @@ impl Reader<'_> {
                 .rposition(|open| open.raw.eq_ignore_ascii_case(name))
         });
         if let Some(depth) = found {
+            self.overtaken = depth + 1 < self.stack.len();
             let open = self.stack.last().map_or("", |open| open.raw);
             self.note(WarningCode::XmlError, || {
                 format!("</{name}> where </{open}> should stand")
