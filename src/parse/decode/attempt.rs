@@ -193,6 +193,19 @@ pub(super) fn is_utf8_after_all(codec: Codec, body: &[u8]) -> bool {
     if encoding.is_single_byte() {
         beyond_ascii().next().is_some()
     } else {
-        beyond_ascii().any(|c| c.len_utf8() > 2) || beyond_ascii().count() >= NO_ACCIDENT
+        beyond_ascii().any(|c| c.len_utf8() > 2)
+            || beyond_ascii().count() >= NO_ACCIDENT
+            || are_lone_letters(&attempt.text)
     }
+}
+
+/// Whether all that is beyond ASCII are signs of western languages, each alone: `café`, `£2`. In the double-byte encodings
+/// each would be one character, and words of their languages are rarely that short.
+fn are_lone_letters(text: &str) -> bool {
+    let mut alone = true;
+    text.chars().all(|c| {
+        let fits = c.is_ascii() || alone && c < '\u{180}';
+        alone = c.is_ascii();
+        fits
+    })
 }

@@ -101,6 +101,10 @@ fn the_first_label_that_works_counts() {
         let older = declared(label, "naïve — “ünïcödé”");
         check(older.as_bytes(), None, &older, "utf-8", "encoding-mismatch");
     }
+    for label in ["gb2312", "shift_jis", "big5"] {
+        let lone = declared(label, "capped at £2");
+        check(lone.as_bytes(), None, &lone, "utf-8", "encoding-mismatch");
+    }
     // Two characters of GBK that happen to be well-formed UTF-8 are still Chinese.
     let short = declared("gbk", "漏茅");
     check(&in_encoding("gbk", &short), None, &short, "gbk", "");
