@@ -19,9 +19,10 @@ use crate::label::keywords::Found as Lesson;
 use crate::model::article::{Article, ArticleId, Head, Key, Layer, Sighting};
 use crate::model::candidate::Candidate;
 use crate::model::document::Document;
-use crate::model::entry::{Feed, Hub, Warning};
+use crate::model::entry::{Feed, Hub};
 use crate::model::source::{About, Source, SourceState};
 use crate::model::time::Timestamp;
+use crate::model::warning::Warning;
 use crate::parse;
 use crate::store::{self, Batch, Change, Found, Known, Lease, Prints, Store};
 

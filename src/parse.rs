@@ -29,7 +29,8 @@ use self::sniff::Kind;
 use self::xml::Reader;
 use crate::html;
 use crate::model::document::Document;
-use crate::model::entry::{Entry, Feed, FeedFormat, Warning, WarningCode};
+use crate::model::entry::{Entry, Feed, FeedFormat};
+use crate::model::warning::{Warning, WarningCode};
 
 /// How to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

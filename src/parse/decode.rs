@@ -20,7 +20,7 @@ use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use self::attempt::{Attempt, Codec, is_utf8_after_all, leniently, strictly};
 use self::label::{byte_order_mark, charset, codec, declaration, looks_wide, zeros};
-use crate::model::entry::{Warning, WarningCode};
+use crate::model::warning::{Warning, WarningCode};
 
 /// How much of the body the detector looks at.
 const SAMPLE: usize = 64 * 1024;

@@ -15,10 +15,9 @@ use super::draft::identify;
 use super::notes::Notes;
 use super::value::{collapse, excerpt, filled};
 use super::{address, date, shared};
-use crate::model::entry::{
-    Content, Enclosure, Entry, Feed, FeedFormat, Hub, Person, Term, Text, WarningCode,
-};
+use crate::model::entry::{Content, Enclosure, Entry, Feed, FeedFormat, Hub, Person, Term, Text};
 use crate::model::time::Timestamp;
+use crate::model::warning::WarningCode;
 
 type Object = Map<String, Value>;
 

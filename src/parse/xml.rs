@@ -24,9 +24,9 @@ use self::mend::Overflow;
 use self::scan::{Attr, Missing};
 use super::context::Context;
 use super::notes::Notes;
-use crate::model::entry::WarningCode;
+use crate::model::warning::WarningCode;
 
-pub(super) use self::content::{Inner, escape_into, trim};
+pub(super) use self::content::{Inner, trim};
 pub(super) use self::names::Ns;
 
 /// The start of an element.

@@ -266,7 +266,7 @@ impl Collector<'_> {
 }
 
 /// Writes text so that it reads as text in HTML, also inside a quoted attribute.
-pub(in crate::parse) fn escape_into(out: &mut String, text: &str) {
+fn escape_into(out: &mut String, text: &str) {
     let bytes = text.as_bytes();
     let mut from = 0;
     while let Some(found) = bytes[from..]

@@ -4,7 +4,7 @@ use memchr::{memchr, memmem};
 
 use super::scan::{self, End};
 use super::{Collecting, Level, Open, Phase, Reader, Step, Tag, names};
-use crate::model::entry::WarningCode;
+use crate::model::warning::WarningCode;
 
 impl<'a> Reader<'a> {
     /// Reads what begins with `<` here. `None` with `at` unmoved: it is just a character.

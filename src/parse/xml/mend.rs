@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Collecting, Ns, Reader};
-use crate::model::entry::WarningCode;
+use crate::model::warning::WarningCode;
 
 /// Elements beyond the depth limit: not handed out, but counted so that their ends are recognised.
 #[derive(Debug, Default)]
