@@ -23,10 +23,10 @@ use std::borrow::Cow;
 
 use self::context::Context;
 use self::decode::Decoded;
-use self::draft::FeedDraft;
+use self::draft::{EntryDraft, FeedDraft};
 use self::notes::Notes;
 use self::sniff::Kind;
-use self::xml::Reader;
+use self::xml::{Reader, Tag};
 use crate::html;
 use crate::model::document::Document;
 use crate::model::entry::{Entry, Feed, FeedFormat};
@@ -188,6 +188,33 @@ fn root<'a>(reader: &mut Reader<'a>) -> Option<FeedDraft<'a>> {
 fn room_for_entries(reader: &Reader<'_>) -> Vec<Entry> {
     const USUAL_SIZE: usize = 3000;
     Vec::with_capacity((reader.cx.text.len() / USUAL_SIZE).min(reader.cx.max_items))
+}
+
+/// Reads an item and adds it to the feed. `draft` knows what its attributes said, `element` takes a child into it.
+fn item<'a>(
+    r: &mut Reader<'a>,
+    feed: &mut FeedDraft<'a>,
+    tag: &Tag<'a>,
+    mut draft: EntryDraft<'a>,
+    element: impl Fn(&mut Reader<'a>, &mut EntryDraft<'a>, &Tag<'a>),
+) {
+    if feed.entries.len() >= r.cx.max_items {
+        return too_many(r);
+    }
+    r.enter_item(tag.level);
+    let mut hollow = !r.has_attrs();
+    let language = r.language_below_root().map(str::to_owned);
+    draft.common.language.offer(0, language);
+    while let Some(child) = r.child(tag.level) {
+        hollow = false;
+        element(r, &mut draft, &child);
+    }
+    // `<item>` in the place of `</item>`.
+    if hollow && r.was_overtaken() {
+        return;
+    }
+    let cx = r.cx;
+    feed.entries.push(draft.finish(cx));
 }
 
 /// Ends the reading where a feed has more items than anybody keeps.

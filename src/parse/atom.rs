@@ -106,33 +106,13 @@ pub(super) fn id(r: &mut Reader<'_>, level: Level) -> Option<String> {
 
 /// Reads an `entry` and adds it to the feed.
 fn entry<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
-    if feed.entries.len() >= r.cx.max_items {
-        return super::too_many(r);
-    }
-    r.enter_item(tag.level);
-    let mut hollow = !r.has_attrs();
-    let mut draft = EntryDraft::default();
-    draft
-        .common
-        .language
-        .offer(0, r.language_below_root().map(str::to_owned));
-    while let Some(tag) = r.child(tag.level) {
-        hollow = false;
-        match tag.ns {
-            Ns::Core => {
-                if !entry_element(r, &mut draft, &tag, CORE) {
-                    rss::item_element(r, &mut draft, &tag);
-                }
-            }
-            _ => extension::entry(r, &mut draft, &tag),
+    super::item(r, feed, tag, EntryDraft::default(), |r, draft, tag| {
+        if tag.ns != Ns::Core {
+            extension::entry(r, draft, tag);
+        } else if !entry_element(r, draft, tag, CORE) {
+            rss::item_element(r, draft, tag);
         }
-    }
-    // `<entry>` in the place of `</entry>`.
-    if hollow && r.was_overtaken() {
-        return;
-    }
-    let cx = r.cx;
-    feed.entries.push(draft.finish(cx));
+    });
 }
 
 /// An element of Atom in an entry; false if it is none. `rank` is above zero inside RSS.

@@ -227,11 +227,6 @@ fn skip_days(r: &mut Reader<'_>, feed: &mut FeedDraft<'_>, level: Level) {
 
 /// Reads an `item` and adds it to the feed.
 fn item<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
-    if feed.entries.len() >= r.cx.max_items {
-        return super::too_many(r);
-    }
-    r.enter_item(tag.level);
-    let mut hollow = !r.has_attrs();
     let mut draft = EntryDraft::default();
     // `rdf:about` stands in for a guid, and need not be an address.
     let about = r.filled_attr("about").map(Cow::into_owned);
@@ -240,26 +235,13 @@ fn item<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
     if let Some(date) = r.filled_attr("lastmod") {
         draft.common.updated.offer(3, r.date(&date));
     }
-    draft
-        .common
-        .language
-        .offer(0, r.language_below_root().map(str::to_owned));
-    while let Some(tag) = r.child(tag.level) {
-        hollow = false;
-        match tag.ns {
-            Ns::Core => item_element(r, &mut draft, &tag),
-            Ns::Atom => {
-                atom::entry_element(r, &mut draft, &tag, BORROWED);
-            }
-            _ => extension::entry(r, &mut draft, &tag),
+    super::item(r, feed, tag, draft, |r, draft, tag| match tag.ns {
+        Ns::Core => item_element(r, draft, tag),
+        Ns::Atom => {
+            atom::entry_element(r, draft, tag, BORROWED);
         }
-    }
-    // `<item>` in the place of `</item>`.
-    if hollow && r.was_overtaken() {
-        return;
-    }
-    let cx = r.cx;
-    feed.entries.push(draft.finish(cx));
+        _ => extension::entry(r, draft, tag),
+    });
 }
 
 /// An element of RSS in an item; what is unknown may be Atom's.
