@@ -31,19 +31,36 @@ enum Meaning {
     Else,
 }
 
-/// Recognises a text: `{` begins JSON, everything else is searched for the root of a feed.
+/// Recognises a text: `{` begins JSON, everything else is searched for the root of a feed, then for a JSON Feed.
 #[must_use]
 pub fn kind(text: &str) -> Kind {
     let start = text.len() - text.trim_start_matches(is_ignorable).len();
     match text.as_bytes().get(start) {
         None => Kind::Empty,
         Some(b'{') => Kind::Json(start),
-        Some(_) => xml(text, start),
+        Some(_) => match xml(text, start) {
+            Kind::Xml(root) => Kind::Xml(root),
+            other => named_json(text).map_or(other, Kind::Json),
+        },
     }
 }
 
+/// Where a JSON Feed begins that stands behind something else: a warning of the server, the guard of a script.
+fn named_json(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let name = memmem::find(bytes, b"jsonfeed.org/version")?;
+    memchr::memchr_iter(b'{', &bytes[..name]).find(|open| {
+        let quote = |c: char| matches!(c, '"' | '\'');
+        let member = text[open + 1..name].trim_start();
+        let member = member.strip_prefix(quote).unwrap_or(member);
+        let behind = member.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let behind = behind.strip_prefix(quote).unwrap_or(behind);
+        behind.len() < member.len() && behind.trim_start().starts_with(':')
+    })
+}
+
 /// White space, byte order marks and control characters in front of a document.
-fn is_ignorable(c: char) -> bool {
+pub(super) fn is_ignorable(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '\u{FEFF}'
 }
 
@@ -244,6 +261,10 @@ mod tests {
             ("", Kind::Empty),
             (" \n\u{FEFF}\0", Kind::Empty),
             ("\u{FEFF} {\"version\":", Kind::Json(4)),
+            (
+                "<b>Warning</b>: {x} {\"version\": \"https://jsonfeed.org/version/1\"}",
+                Kind::Json(20),
+            ),
             ("<!DOCTYPE html><html><head><title>x</title>", Kind::Html),
             (
                 "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 4.01//EN\"><HTML><entry>",
