@@ -48,22 +48,21 @@ impl Codec {
 }
 
 impl Attempt<'_> {
-    /// Whether so much was read that the errors are accidents. A valid sequence of UTF-8 is hardly ever an accident, and the
-    /// longer the less, and even less so if a label says so; in the double-byte encodings of East Asia half of all pairs are
-    /// valid.
+    /// Whether so much was read that the errors are accidents. In the double-byte encodings of East Asia half of all pairs are
+    /// valid. UTF-8 is the other way round: of text in another encoding few bytes are valid by accident (in Japanese, at worst,
+    /// two characters for five errors), and it is hardly ever so short that it has but a few errors.
     pub(super) fn is_mostly_right(&self, codec: Codec, is_called_utf8: bool) -> bool {
+        const FEW: usize = 8;
         let beyond_ascii = self
             .text
             .chars()
-            .filter(|c| !c.is_ascii() && *c != '\u{FFFD}');
-        if codec == Codec::Known(UTF_8) {
-            // In text of other encodings there are many errors to each valid sequence: nearly every letter is one.
-            const WEIGHT: [usize; 5] = [0, 0, 1, 6, 12];
-            let evidence: usize = beyond_ascii.map(|c| WEIGHT[c.len_utf8()]).sum();
-            evidence * if is_called_utf8 { 8 } else { 1 } > self.errors
-        } else {
-            beyond_ascii.count() > self.errors.saturating_mul(10)
+            .filter(|c| !c.is_ascii() && *c != '\u{FFFD}')
+            .count();
+        if codec != Codec::Known(UTF_8) {
+            return beyond_ascii > self.errors.saturating_mul(10);
         }
+        let doubtful = if is_called_utf8 { FEW } else { 3 };
+        beyond_ascii > self.errors || self.errors <= FEW && beyond_ascii * doubtful >= self.errors
     }
 }
 

@@ -76,6 +76,7 @@ fn alias(label: &str) -> Option<String> {
         "cp949" | "ms949" | "949" | "uhc" | "johab" => "euc-kr".to_owned(),
         "cp932" | "932" | "mskanji" | "sjis-win" | "shiftjis" => "shift_jis".to_owned(),
         "cp950" | "950" | "big5-tw" | "windows-950" => "big5".to_owned(),
+        "iso2022-jp" | "iso2022jp" | "csiso2022jp2" => "iso-2022-jp".to_owned(),
         "eucjp" | "ujis" | "u-jis" | "eucjp-win" => "euc-jp".to_owned(),
         "euckr" | "korean" | "ksc5601" => "euc-kr".to_owned(),
         "tis620" | "cp874" | "iso-8859-11" => "windows-874".to_owned(),

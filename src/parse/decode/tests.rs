@@ -240,6 +240,45 @@ fn accidents_do_not_change_the_encoding() {
 }
 
 #[test]
+fn what_is_called_utf8_may_be_something_else() {
+    for (label, text) in [
+        (
+            "gbk",
+            "北京时间今天上午，国务院新闻办公室举行发布会，介绍了今年以来的经济运行情况。",
+        ),
+        (
+            "shift_jis",
+            "東京で開催された会議では、人工知能の将来について多くの専門家が意見を交換しました。",
+        ),
+        (
+            "euc-jp",
+            "東京で開催された会議では、人工知能の将来について多くの専門家が意見を交換しました。",
+        ),
+        (
+            "euc-kr",
+            "오늘 서울에서 열린 회의에서 여러 나라의 대표들이 경제 협력에 대해 논의했습니다.",
+        ),
+        (
+            "windows-1251",
+            "Сегодня в Москве прошла встреча министров иностранных дел, на которой обсуждались вопросы",
+        ),
+        (
+            "windows-874",
+            "วันนี้ที่กรุงเทพมีการประชุมรัฐมนตรีต่างประเทศเพื่อหารือเรื่องความมั่นคงและการค้า",
+        ),
+    ] {
+        let text = format!("<?xml version='1.0' encoding='utf-8'?><t>{text}</t>");
+        check(
+            &in_encoding(label, &text),
+            None,
+            &text,
+            label,
+            "encoding-mismatch encoding-mismatch",
+        );
+    }
+}
+
+#[test]
 fn one_long_sequence_outweighs_a_few_bad_bytes() {
     let body = b"<t>it\xE2\x80\x99s \xFF\xFE\xC3( x</t>";
     check(
