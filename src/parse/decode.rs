@@ -65,7 +65,10 @@ impl<'a> Search<'a> {
     fn run(&mut self, content_type: Option<&str>) -> Option<(Codec, Attempt<'a>)> {
         if let Some((codec, length)) = byte_order_mark(self.body) {
             self.body = &self.body[length..];
-            let found = self.attempt(codec);
+            // Nearly any bytes decode as UTF-16; the zeros in the markup tell whether they are.
+            let fits = !codec.is_wide()
+                || looks_wide(self.body) && zeros(self.body).is_none_or(|seen| seen == codec);
+            let found = if fits { self.attempt(codec) } else { None };
             if found.is_some() {
                 return found;
             }

@@ -396,10 +396,24 @@ impl<'a> Reader<'a> {
                     self.at =
                         memchr(b'<', &bytes[from..]).map_or(bytes.len(), |found| from + found);
                     if self.phase != Phase::Prolog && self.overflow.names.is_empty() {
-                        return Step::Text(&self.text[self.mark..self.at], false);
+                        return Step::Text(self.without_section_end(), false);
                     }
                 }
             }
+        }
+    }
+
+    /// The text that was just read; without the end of a CDATA section whose start got lost, if its element ends there.
+    fn without_section_end(&mut self) -> &'a str {
+        let text = &self.text[self.mark..self.at];
+        match text.strip_suffix("]]>") {
+            Some(rest) if self.text[self.at..].starts_with("</") => {
+                self.note(WarningCode::XmlError, || {
+                    "`]]>` ends a CDATA section that never began".to_owned()
+                });
+                rest
+            }
+            _ => text,
         }
     }
 

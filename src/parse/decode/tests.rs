@@ -171,6 +171,17 @@ fn wide_encodings_with_and_without_a_mark() {
 }
 
 #[test]
+fn a_byte_order_mark_may_be_wrong() {
+    let text = "<?xml version='1.0'?><t>ü中</t>";
+    for mark in [b"\xFF\xFE", b"\xFE\xFF"] {
+        let narrow = [mark.as_slice(), text.as_bytes()].concat();
+        check(&narrow, None, text, "utf-8", "encoding-mismatch");
+    }
+    let swapped = [b"\xFE\xFF".as_slice(), &utf16(text, false)].concat();
+    check(&swapped, None, text, "utf-16le", "encoding-mismatch");
+}
+
+#[test]
 fn a_stray_zero_is_no_wide_encoding() {
     for text in [
         "<\0rss version='2.0'><channel/></rss>",

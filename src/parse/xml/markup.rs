@@ -35,9 +35,22 @@ impl<'a> Reader<'a> {
                         "bare `<`, write `&lt;`".to_owned()
                     });
                 }
-                None
+                self.parted_end_tag()
             }
         }
+    }
+
+    /// `< /title>`, if that is what ends here.
+    fn parted_end_tag(&mut self) -> Option<Step<'a>> {
+        let slash = scan::skip_space(self.text.as_bytes(), self.at + 1);
+        let name = self.text[slash..].strip_prefix('/')?;
+        let open = self.stack.last()?.raw;
+        name.strip_prefix(open)?
+            .trim_start()
+            .starts_with('>')
+            .then_some(())?;
+        self.at = slash - 1;
+        self.end_tag()
     }
 
     fn eof_inside(&mut self, what: &str) {

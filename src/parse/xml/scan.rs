@@ -190,6 +190,14 @@ fn value<'a>(
         return Some((&text[at + 1..end], end));
     }
     fault(Fault::Unquoted, at);
+    // What a program escaped for its own sake: `href=\"/\"`.
+    if quote == b'\\'
+        && let Some(&inner @ (b'"' | b'\'')) = bytes.get(at + 1)
+        && let Some(end) = closing(bytes, at + 2, inner, missing)
+    {
+        let value = &text[at + 2..end];
+        return Some((value.strip_suffix('\\').unwrap_or(value), end + 1));
+    }
     if let Some((from, end, after)) = curly(text, at) {
         return Some((&text[from..end], after));
     }
@@ -338,6 +346,13 @@ mod tests {
                 vec![Fault::Unquoted]
             )
         );
+    }
+
+    #[test]
+    fn escaped_quotation_marks_are_quotation_marks() {
+        let (attributes, end, _) = scan(" a=\\\"1 2\\\" b=\\'3\\'>");
+        assert_eq!(attributes, [("a", "1 2"), ("b", "3")]);
+        assert_eq!(end, End::At(19, false));
     }
 
     #[test]
