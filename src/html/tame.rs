@@ -89,19 +89,19 @@ pub(super) fn tamed(fragment: &str) -> Tamed {
                 if is_strange(name)
                     || foreign > 0 && (lower == "image" || empty && RAW.contains(&name))
                 {
-                    html.push_str(GAP);
+                    gap(&mut html);
                 } else if RAW.contains(&name) {
                     scanner.skip_raw(name);
-                    html.push_str(GAP);
+                    gap(&mut html);
                 } else if name == "plaintext" {
                     break;
                 } else if let Some(index) = CLOSED.iter().position(|closed| *closed == name) {
                     if !empty && !endless[index] {
                         endless[index] = !scanner.skip_closed(name);
                     }
-                    html.push_str(GAP);
+                    gap(&mut html);
                 } else if SILENT.contains(&name) {
-                    html.push_str(GAP);
+                    gap(&mut html);
                 } else {
                     survey.opened(name);
                     start(&mut html, name, tag);
@@ -116,19 +116,31 @@ pub(super) fn tamed(fragment: &str) -> Tamed {
                     || CLOSED.contains(&name)
                     || SILENT.contains(&name)
                 {
-                    html.push_str(GAP);
+                    gap(&mut html);
                 } else {
                     survey.closed(name);
                     html.extend(["</", name, ">"]);
                 }
             }
-            Token::Other(_) => html.push_str(GAP),
+            Token::Other(_) => gap(&mut html),
         }
     }
     Tamed {
         html,
         tags: survey.tags,
         harmless: survey.is_harmless(),
+    }
+}
+
+/// Marks that something was left out, where what stands before it could join what follows: a reference that is not
+/// finished, a tag that swallows a line end. Not everywhere, since each mark is a node of the parser's tree.
+fn gap(html: &mut String) {
+    const LONGEST_REFERENCE: usize = 40;
+    let bytes = html.as_bytes();
+    let tail = &bytes[bytes.len().saturating_sub(LONGEST_REFERENCE)..];
+    let open = memchr::memrchr2(b'&', b';', tail).is_some_and(|at| tail[at] == b'&');
+    if open || bytes.last() == Some(&b'>') && !html.ends_with(GAP) {
+        html.push_str(GAP);
     }
 }
 
@@ -215,5 +227,19 @@ impl Survey {
 
     const fn is_harmless(&self) -> bool {
         self.tags <= FEW_TAGS && self.most_open <= FEW_OPEN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_out_leaves_a_mark_only_where_it_must() {
+        let many = "x<path/><meta>&amp;<!-- c -->".repeat(100);
+        assert_eq!(tamed(&many).html, "x&amp;".repeat(100));
+        for apart in ["&am<meta>p;", "&lt<path/>;", "<pre><svg>\n"] {
+            assert!(tamed(apart).html.contains(GAP), "{apart}");
+        }
     }
 }
