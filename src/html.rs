@@ -15,7 +15,7 @@ mod tame;
 mod text;
 mod writer;
 
-pub use clean::{Cleaned, DEPTH, clean, clean_noting};
+pub use clean::{Cleaned, DEPTH, clean, clean_noting, from_text};
 pub use hygiene::{first_illegal, hygiene, is_illegal};
 pub use reference::{named as entity, unescape};
 pub use text::{has_markup, lines, text};

@@ -21,9 +21,10 @@ use crate::label::keywords::Found as Lesson;
 use crate::model::article::{Article, ArticleId, Head, Key, Layer, Sighting};
 use crate::model::candidate::{Candidate, Mark};
 use crate::model::document::Document;
-use crate::model::entry::{Entry, Feed, Hub, Warning};
+use crate::model::entry::{Entry, Feed, Hub};
 use crate::model::source::{About, Source, SourceState};
 use crate::model::time::Timestamp;
+use crate::model::warning::Warning;
 use crate::parse;
 use crate::store::{self, Batch, Change, Found, Known, Lease, Prints, Store};
 

@@ -12,3 +12,4 @@ pub mod label;
 pub mod signature;
 pub mod source;
 pub mod time;
+pub mod warning;

@@ -29,11 +29,12 @@ use self::decode::Decoded;
 use self::draft::{EntryDraft, FeedDraft};
 use self::notes::Notes;
 use self::sniff::Kind;
-use self::xml::Reader;
+use self::xml::{Reader, Tag};
 use crate::html;
 use crate::model::candidate::Mark;
 use crate::model::document::Document;
-use crate::model::entry::{Entry, Feed, FeedFormat, Warning, WarningCode};
+use crate::model::entry::{Entry, Feed, FeedFormat};
+use crate::model::warning::{Warning, WarningCode};
 
 /// How to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,6 +237,33 @@ fn add<'a>(reader: &Reader<'a>, feed: &mut FeedDraft<'a>, draft: EntryDraft<'a>,
     feed.marks.push(mark);
     let entry = draft.finish(reader.cx, mark.unchanged);
     feed.entries.push(entry);
+}
+
+/// Reads an item and adds it to the feed. `draft` knows what its attributes said, `element` takes a child into it.
+fn item<'a>(
+    r: &mut Reader<'a>,
+    feed: &mut FeedDraft<'a>,
+    tag: &Tag<'a>,
+    mut draft: EntryDraft<'a>,
+    element: impl Fn(&mut Reader<'a>, &mut EntryDraft<'a>, &Tag<'a>),
+) {
+    if feed.entries.len() >= r.cx.max_items {
+        return too_many(r);
+    }
+    let from = r.begun();
+    r.enter_item(tag.level);
+    let mut hollow = !r.has_attrs();
+    let language = r.language_below_root().map(str::to_owned);
+    draft.common.language.offer(0, language);
+    while let Some(child) = r.child(tag.level) {
+        hollow = false;
+        element(r, &mut draft, &child);
+    }
+    // `<item>` in the place of `</item>`.
+    if hollow && r.was_overtaken() {
+        return;
+    }
+    add(r, feed, draft, from);
 }
 
 /// Ends the reading where a feed has more items than anybody keeps.

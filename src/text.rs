@@ -1,5 +1,6 @@
 //! Text as people mean it: what makes two spellings the same. Pure, and the same for every language.
 
+pub mod calendar;
 pub mod language;
 pub mod tokens;
 

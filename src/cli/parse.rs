@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::Exit;
 use crate::model::document::Document;
-use crate::model::entry::{Warning, WarningCode};
+use crate::model::warning::{Warning, WarningCode};
 use crate::parse::{self, Options};
 
 /// Arguments of `aggd parse`.

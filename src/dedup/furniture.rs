@@ -1,6 +1,7 @@
 //! What stands around a text and is changed by every publisher: datelines, the line that names the source, the line that
 //! names the editors, dates in headlines. All of it works on folded text, by pattern.
 
+use crate::text::calendar;
 use crate::text::tokens::{self, Token};
 
 /// How a line begins that says whence the text is, who edited it, or what else to read.
@@ -288,46 +289,8 @@ pub(super) fn without_tail(line: &str) -> &str {
     }
 }
 
-/// Names of days and months: a series carries them in its headlines.
+/// Names of days and months, beside the English ones: a series carries them in its headlines.
 const DATES: &[&str] = &[
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "sept",
-    "oct",
-    "nov",
-    "dec",
-    "mon",
-    "tue",
-    "wed",
-    "thu",
-    "fri",
-    "sat",
-    "sun",
     "lundi",
     "mardi",
     "mercredi",
@@ -388,7 +351,7 @@ pub(super) fn without_dates(title: &str) -> Vec<Token> {
     let mut masked = String::with_capacity(title.len());
     let mut word = String::new();
     let flush = |word: &mut String, masked: &mut String| {
-        if DATES.contains(&word.as_str()) {
+        if calendar::is_name(word) || DATES.contains(&word.as_str()) {
             masked.push('0');
         } else {
             masked.push_str(word);

@@ -39,6 +39,7 @@ const DROPPED: [&str; 16] = [
     "xmp",
     "plaintext",
     "noembed",
+    // `tame` left their content only; what slips through would follow rules of its own.
     "math",
     "svg",
 ];
@@ -82,6 +83,12 @@ pub fn clean_noting(fragment: &str, base: Option<&Url>) -> Cleaned {
     }
     let fragment = normalised(fragment);
     direct::clean(&fragment, base).unwrap_or_else(|| parsed(&fragment, base))
+}
+
+/// Plain text as a fragment that shows it: nothing in it is markup, nor a character reference.
+#[must_use]
+pub fn from_text(text: &str) -> Cleaned {
+    escaped(text, false)
 }
 
 /// The road through the HTML parser, for fragments that it can bear.

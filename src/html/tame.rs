@@ -6,7 +6,9 @@
 //! parser does, with a sink that builds nothing. What fails the trial is closed and cut by simpler rules (`balance`).
 
 use super::attribute;
+use super::element::element;
 use super::scan::{Scanner, Tag, Token};
+use super::text;
 
 mod balance;
 mod trial;
@@ -16,7 +18,9 @@ const RAW: [&str; 9] = [
     "iframe", "noembed", "noframes", "noscript", "script", "style", "textarea", "title", "xmp",
 ];
 /// Elements that go with their content as far as it is closed.
-const CLOSED: [&str; 4] = ["math", "select", "svg", "template"];
+const CLOSED: [&str; 2] = ["select", "template"];
+/// Elements that begin another vocabulary, in which `<title/>` is empty and `<image>` no picture.
+const FOREIGN: [&str; 2] = ["math", "svg"];
 /// Tags that say nothing inside a fragment, and elements without content that are not kept.
 const SILENT: [&str; 17] = [
     "area",
@@ -63,12 +67,13 @@ pub(super) struct Tamed {
     pub(super) harmless: bool,
 }
 
-/// Takes from a fragment what would not be kept: raw content, foreign markup, attributes.
+/// Takes from a fragment what would not be kept: raw content, foreign tags, attributes.
 pub(super) fn tamed(fragment: &str) -> Tamed {
     let mut scanner = Scanner::new(fragment);
     let mut html = String::with_capacity(fragment.len() + 64);
     let mut survey = Survey::default();
     let mut endless = [false; CLOSED.len()];
+    let mut foreign = 0_usize;
     while let Some(token) = scanner.next() {
         match token {
             Token::Text(text) => escape(&mut html, text, b'<', "&lt;"),
@@ -79,18 +84,24 @@ pub(super) fn tamed(fragment: &str) -> Tamed {
                 } else {
                     lower.as_str()
                 };
-                if RAW.contains(&name) {
+                let empty = tag.attributes.ends_with('/');
+                foreign += usize::from(!empty && FOREIGN.contains(&name));
+                if is_strange(name)
+                    || foreign > 0 && (lower == "image" || empty && RAW.contains(&name))
+                {
+                    gap(&mut html);
+                } else if RAW.contains(&name) {
                     scanner.skip_raw(name);
-                    html.push_str(GAP);
+                    gap(&mut html);
                 } else if name == "plaintext" {
                     break;
                 } else if let Some(index) = CLOSED.iter().position(|closed| *closed == name) {
-                    if !tag.attributes.ends_with('/') && !endless[index] {
+                    if !empty && !endless[index] {
                         endless[index] = !scanner.skip_closed(name);
                     }
-                    html.push_str(GAP);
+                    gap(&mut html);
                 } else if SILENT.contains(&name) {
-                    html.push_str(GAP);
+                    gap(&mut html);
                 } else {
                     survey.opened(name);
                     start(&mut html, name, tag);
@@ -99,14 +110,19 @@ pub(super) fn tamed(fragment: &str) -> Tamed {
             Token::End(name) => {
                 let name = name.to_ascii_lowercase();
                 let name = name.as_str();
-                if RAW.contains(&name) || CLOSED.contains(&name) || SILENT.contains(&name) {
-                    html.push_str(GAP);
+                foreign -= usize::from(foreign > 0 && FOREIGN.contains(&name));
+                if is_strange(name)
+                    || RAW.contains(&name)
+                    || CLOSED.contains(&name)
+                    || SILENT.contains(&name)
+                {
+                    gap(&mut html);
                 } else {
                     survey.closed(name);
                     html.extend(["</", name, ">"]);
                 }
             }
-            Token::Other(_) => html.push_str(GAP),
+            Token::Other(_) => gap(&mut html),
         }
     }
     Tamed {
@@ -114,6 +130,24 @@ pub(super) fn tamed(fragment: &str) -> Tamed {
         tags: survey.tags,
         harmless: survey.is_harmless(),
     }
+}
+
+/// Marks that something was left out, where what stands before it could join what follows: a reference that is not
+/// finished, a tag that swallows a line end. Not everywhere, since each mark is a node of the parser's tree.
+fn gap(html: &mut String) {
+    const LONGEST_REFERENCE: usize = 40;
+    let bytes = html.as_bytes();
+    let tail = &bytes[bytes.len().saturating_sub(LONGEST_REFERENCE)..];
+    let open = memchr::memrchr2(b'&', b';', tail).is_some_and(|at| tail[at] == b'&');
+    if open || bytes.last() == Some(&b'>') && !html.ends_with(GAP) {
+        html.push_str(GAP);
+    }
+}
+
+/// Whether a tag goes while its content stays: what HTML does not know, formulas and drawings among it. The sanitiser would
+/// take `<text>` outside of a drawing for an attack.
+fn is_strange(name: &str) -> bool {
+    FOREIGN.contains(&name) || element(name).is_none() && !text::is_element(name)
 }
 
 /// Whether the HTML parser can read the fragment at a cost in proportion to its size.
@@ -193,5 +227,19 @@ impl Survey {
 
     const fn is_harmless(&self) -> bool {
         self.tags <= FEW_TAGS && self.most_open <= FEW_OPEN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_out_leaves_a_mark_only_where_it_must() {
+        let many = "x<path/><meta>&amp;<!-- c -->".repeat(100);
+        assert_eq!(tamed(&many).html, "x&amp;".repeat(100));
+        for apart in ["&am<meta>p;", "&lt<path/>;", "<pre><svg>\n"] {
+            assert!(tamed(apart).html.contains(GAP), "{apart}");
+        }
     }
 }

@@ -98,8 +98,14 @@ fn what_nobody_needs_goes() {
         ),
         ("<o:p>x</o:p><my-tag>y</my-tag>", "xy"),
         ("<textarea>x</textarea><select><option>y</select>z", "z"),
-        ("<svg><script>x</script><text>y</text></svg>z", "z"),
-        ("<math><mi>x</mi></math>z", "z"),
+        (
+            "<svg><script>x</script><title/><path d='M1'/><text>y</text></svg>z",
+            "yz",
+        ),
+        (
+            "<math><mi>x</mi><mo>=</mo><mspace/><mn>1</mn></math><br/>z",
+            "x=1<br>z",
+        ),
         (
             "<img src=x width=1 height=1><img src=y height='0' width='1px'>z",
             "z",

@@ -11,9 +11,9 @@ use super::reference::{Place, decode};
 use super::scan::{Scanner, Tag, Token};
 
 /// Elements whose content nobody is meant to read.
-const SILENT: [&str; 13] = [
+const SILENT: [&str; 11] = [
     "script", "style", "template", "noscript", "iframe", "noframes", "noembed", "title",
-    "textarea", "select", "xmp", "svg", "math",
+    "textarea", "select", "xmp",
 ];
 
 /// Elements that part the words before and after them.
@@ -66,7 +66,7 @@ const PARTING: [&str; 45] = [
 ];
 
 /// Other elements of HTML, past and present: what has one of these names between `<` and `>` is a tag.
-const INLINE: [&str; 89] = [
+const INLINE: [&str; 91] = [
     "a",
     "abbr",
     "acronym",
@@ -116,6 +116,7 @@ const INLINE: [&str; 89] = [
     "map",
     "mark",
     "marquee",
+    "math",
     "menuitem",
     "meta",
     "meter",
@@ -147,6 +148,7 @@ const INLINE: [&str; 89] = [
     "strong",
     "sub",
     "sup",
+    "svg",
     "tfoot",
     "thead",
     "time",
@@ -242,6 +244,11 @@ pub fn has_markup(text: &str) -> bool {
         rest = &rest[1..];
     }
     false
+}
+
+/// Whether HTML has, or had, an element of this name.
+pub(super) fn is_element(name: &str) -> bool {
+    role(name) != Role::Unknown
 }
 
 fn role(name: &str) -> Role {
@@ -378,7 +385,7 @@ mod tests {
             ("&nbsp; a&nbsp;&#160;b\u{3000}c\u{2003}", "a b c"),
             ("a<script>if (b<c) { '</b>' }</script>d", "ad"),
             ("a<style>p{}</style><!-- no -->b", "ab"),
-            ("<svg><text>x</text></svg>y", "y"),
+            ("<svg><title>t</title><text>x</text></svg>y", "xy"),
             ("a\u{1}b&#2;c\u{FFFE}", "abc"),
             ("Vec<String> and Option<T>", "Vec<String> and Option<T>"),
             ("<foo>bar</foo> <o:p>x</o:p> <my-tag>y", "bar x y"),

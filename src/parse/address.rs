@@ -7,7 +7,7 @@ use std::rc::Rc;
 use url::Url;
 
 use super::xml::Reader;
-use crate::model::entry::WarningCode;
+use crate::model::warning::WarningCode;
 
 /// Schemes that run code or read the reader's disk.
 const UNSAFE: [&str; 4] = ["javascript", "vbscript", "data", "file"];

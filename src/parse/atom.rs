@@ -106,27 +106,13 @@ pub(super) fn id(r: &mut Reader<'_>, level: Level) -> Option<String> {
 
 /// Reads an `entry` and adds it to the feed.
 fn entry<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
-    if feed.entries.len() >= r.cx.max_items {
-        return super::too_many(r);
-    }
-    let from = r.begun();
-    r.enter_item(tag.level);
-    let mut draft = EntryDraft::default();
-    draft
-        .common
-        .language
-        .offer(0, r.language_below_root().map(str::to_owned));
-    while let Some(tag) = r.child(tag.level) {
-        match tag.ns {
-            Ns::Core => {
-                if !entry_element(r, &mut draft, &tag, CORE) {
-                    rss::item_element(r, &mut draft, &tag);
-                }
-            }
-            _ => extension::entry(r, &mut draft, &tag),
+    super::item(r, feed, tag, EntryDraft::default(), |r, draft, tag| {
+        if tag.ns != Ns::Core {
+            extension::entry(r, draft, tag);
+        } else if !entry_element(r, draft, tag, CORE) {
+            rss::item_element(r, draft, tag);
         }
-    }
-    super::add(r, feed, draft, from);
+    });
 }
 
 /// An element of Atom in an entry; false if it is none. `rank` is above zero inside RSS.
@@ -207,7 +193,7 @@ pub(super) fn add_link(draft: &mut EntryDraft<'_>, link: Link, count: Option<u64
 fn content<'a>(r: &mut Reader<'a>, draft: &mut EntryDraft<'a>, level: Level, rank: u8) {
     let kind = r.attr("type").map(|kind| construct::media_type(&kind));
     let src = r.url_attr("src");
-    let value = Construct::atom(r, level);
+    let value = Construct::content(r, level);
     if value.is_none() && src.is_none() || !draft.content.wants(1 + rank) {
         return;
     }

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::context::Context;
 use super::value::{collapse, plain};
-use super::xml::{Inner, Level, Reader, escape_into, trim};
+use super::xml::{Inner, Level, Reader, trim};
 use crate::html;
 use crate::model::entry::{Content, Text};
 
@@ -20,6 +20,8 @@ enum Form {
     Text,
     /// HTML, or text with its character references.
     Html,
+    /// HTML whose elements stood in the document as such, whatever their names.
+    Markup,
 }
 
 /// A value, as found.
@@ -41,6 +43,8 @@ enum Kind {
     /// XML of a vocabulary that is no text.
     Foreign,
     Base64,
+    /// Base64 by its type where only text makes sense: if it is none, it is text.
+    Doubtful,
 }
 
 impl<'a> Construct<'a> {
@@ -61,16 +65,29 @@ impl<'a> Construct<'a> {
 
     /// Reads an Atom text construct by its `type` and (0.3) `mode`. `None` if empty or no text.
     pub(super) fn atom(r: &mut Reader<'a>, level: Level) -> Option<Self> {
+        let kind = match Self::kind(r) {
+            (Kind::Base64, false) => Kind::Doubtful,
+            (kind, _) => kind,
+        };
+        Self::read(r, level, kind)
+    }
+
+    /// Reads Atom `content`, which may be of any type. `None` if empty or no text.
+    pub(super) fn content(r: &mut Reader<'a>, level: Level) -> Option<Self> {
+        let (kind, _) = Self::kind(r);
+        Self::read(r, level, kind)
+    }
+
+    /// What `type` and `mode` of the element that was just started say, and whether that is `mode="base64"`.
+    fn kind(r: &mut Reader<'a>) -> (Kind, bool) {
         let mode = r.attr("mode").map(|mode| mode.trim().to_ascii_lowercase());
+        if mode.as_deref() == Some("base64") {
+            return (Kind::Base64, true);
+        }
         let kind = r
             .attr("type")
             .map_or(Kind::Text, |kind| kind_of(&kind, mode.as_deref()));
-        let kind = if mode.as_deref() == Some("base64") {
-            Kind::Base64
-        } else {
-            kind
-        };
-        Self::read(r, level, kind)
+        (kind, false)
     }
 
     /// A value that is already decoded HTML.
@@ -86,7 +103,7 @@ impl<'a> Construct<'a> {
         let base = r.base();
         let inner = match kind {
             Kind::Html => Inner::Html,
-            Kind::Text | Kind::Base64 => Inner::Text,
+            Kind::Text | Kind::Base64 | Kind::Doubtful => Inner::Text,
             Kind::Xhtml | Kind::Xml => Inner::Xhtml,
             Kind::Foreign => Inner::Foreign,
         };
@@ -94,9 +111,13 @@ impl<'a> Construct<'a> {
         let value = trim(inside.text);
         let (value, form) = match kind {
             Kind::Foreign => return None,
-            Kind::Base64 if inside.markup => (value, Form::Html),
+            _ if inside.elements => (unwrap_cdata(value).0, Form::Markup),
             Kind::Base64 => (Cow::Owned(base64_text(&value)?), Form::Html),
-            Kind::Text if !inside.markup => (unwrap_cdata(value).0, Form::Text),
+            Kind::Doubtful => match base64_text(&value) {
+                Some(text) => (Cow::Owned(text), Form::Html),
+                None => (value, Form::Text),
+            },
+            Kind::Text => (unwrap_cdata(value).0, Form::Text),
             _ => (unwrap_cdata(value).0, Form::Html),
         };
         (!value.is_empty()).then_some(Self { value, form, base })
@@ -109,7 +130,7 @@ impl<'a> Construct<'a> {
                 plain: collapse(&self.value),
                 html: None,
             },
-            Form::Html if html::has_markup(&self.value) => {
+            Form::Html | Form::Markup if self.has_markup() => {
                 let html = cx.html(&self.value, self.base).map(|(html, _)| html);
                 Text {
                     plain: if cx.clean {
@@ -120,7 +141,7 @@ impl<'a> Construct<'a> {
                     html,
                 }
             }
-            Form::Html => Text {
+            Form::Html | Form::Markup => Text {
                 plain: collapse(&html::unescape(&self.value)),
                 html: None,
             },
@@ -132,7 +153,7 @@ impl<'a> Construct<'a> {
     pub(super) fn into_content(self, cx: &Context<'_>) -> Option<(Content, bool)> {
         match self.form {
             Form::Text => Some((Content::Plain(self.value.replace("\r\n", "\n")), true)),
-            Form::Html => self
+            Form::Html | Form::Markup => self
                 .into_html(cx)
                 .map(|(html, shows)| (Content::Html(html), shows)),
         }
@@ -140,27 +161,35 @@ impl<'a> Construct<'a> {
 
     /// The value as an HTML fragment, also if it is text, and whether it shows anything.
     pub(super) fn into_html(self, cx: &Context<'_>) -> Option<(String, bool)> {
-        if self.form == Form::Html && html::has_markup(&self.value) {
+        if self.has_markup() {
             return cx.html(&self.value, self.base);
         }
-        let text = if self.form == Form::Html {
-            html::unescape(&self.value)
-        } else {
+        let text = if self.form == Form::Text {
             Cow::Borrowed(&*self.value)
+        } else {
+            html::unescape(&self.value)
         };
-        let mut out = String::with_capacity(text.len());
-        escape_into(&mut out, text.trim());
-        (!out.is_empty()).then_some((out, true))
+        let cleaned = html::from_text(text.trim());
+        cleaned.html.map(|html| (html, cleaned.shows))
     }
 
     /// The value as a plain line.
     pub(super) fn into_plain(self) -> Option<String> {
-        let text = if self.form == Form::Html {
-            plain(&self.value)
-        } else {
-            collapse(&self.value)
+        let text = match self.form {
+            Form::Text => collapse(&self.value),
+            Form::Html => plain(&self.value),
+            Form::Markup => html::text(&self.value),
         };
         (!text.is_empty()).then_some(text)
+    }
+
+    /// Whether there is anything in the value that HTML would not show as it stands.
+    fn has_markup(&self) -> bool {
+        match self.form {
+            Form::Text => false,
+            Form::Html => html::has_markup(&self.value),
+            Form::Markup => true,
+        }
     }
 }
 

@@ -2,7 +2,11 @@
 //!
 //! The candidates are tried in a fixed order: byte order mark, `charset` of the content type, XML declaration, the zero
 //! bytes of UTF-16 and UTF-32, UTF-8, a detector, windows-1252. The first that is known and decodes the bytes without
-//! an error is taken (UTF-8 before an older encoding that would read its bytes as gibberish); after them all, one that decodes nearly everything. Valid UTF-8 is not copied.
+//! an error is taken; after them all, one that decodes nearly everything. Valid UTF-8 is not copied.
+//!
+//! One exception: bytes that are well-formed UTF-8 are read as that although their label names an older encoding. Those
+//! labels "work" on any bytes, or on most (windows-1252 has no error, GBK few), so the rule would never come to UTF-8, and
+//! gibberish is what it would give: a server's default charset in front of UTF-8 is the commonest wrong label there is.
 
 mod attempt;
 mod label;
@@ -16,7 +20,7 @@ use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use self::attempt::{Attempt, Codec, is_utf8_after_all, leniently, strictly};
 use self::label::{byte_order_mark, charset, codec, declaration, looks_wide, zeros};
-use crate::model::entry::{Warning, WarningCode};
+use crate::model::warning::{Warning, WarningCode};
 
 /// How much of the body the detector looks at.
 const SAMPLE: usize = 64 * 1024;
@@ -41,6 +45,7 @@ pub fn decode<'a>(body: &'a [u8], content_type: Option<&str>) -> Decoded<'a> {
         body,
         warnings: Vec::new(),
         tried: Vec::new(),
+        is_called_utf8: false,
     };
     let found = search.run(content_type);
     let (codec, attempt) = found.unwrap_or_else(|| search.last_resort());
@@ -52,13 +57,18 @@ struct Search<'a> {
     body: &'a [u8],
     warnings: Vec<Warning>,
     tried: Vec<Codec>,
+    /// A label says so.
+    is_called_utf8: bool,
 }
 
 impl<'a> Search<'a> {
     fn run(&mut self, content_type: Option<&str>) -> Option<(Codec, Attempt<'a>)> {
         if let Some((codec, length)) = byte_order_mark(self.body) {
             self.body = &self.body[length..];
-            let found = self.attempt(codec);
+            // Nearly any bytes decode as UTF-16; the zeros in the markup tell whether they are.
+            let fits = !codec.is_wide()
+                || looks_wide(self.body) && zeros(self.body).is_none_or(|seen| seen == codec);
+            let found = if fits { self.attempt(codec) } else { None };
             if found.is_some() {
                 return found;
             }
@@ -96,6 +106,7 @@ impl<'a> Search<'a> {
             );
             return None;
         };
+        self.is_called_utf8 |= codec == Codec::Known(UTF_8);
         let found =
             if codec.is_wide() && !looks_wide(self.body) || is_utf8_after_all(codec, self.body) {
                 None
@@ -128,7 +139,7 @@ impl<'a> Search<'a> {
             .filter(|codec| !codec.is_wide() || looks_wide(self.body))
         {
             let attempt = leniently(codec, self.body);
-            if attempt.is_mostly_right(codec) {
+            if attempt.is_mostly_right(codec, self.is_called_utf8) {
                 return (codec, attempt);
             }
         }
@@ -141,7 +152,7 @@ impl<'a> Search<'a> {
             ),
         );
         let attempt = leniently(guess, self.body);
-        if attempt.errors == 0 || attempt.is_mostly_right(guess) {
+        if attempt.errors == 0 || attempt.is_mostly_right(guess, false) {
             return (guess, attempt);
         }
         let windows = Codec::Known(WINDOWS_1252);

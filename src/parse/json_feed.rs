@@ -14,17 +14,22 @@ use super::context::Context;
 use super::draft::identify;
 use super::notes::Notes;
 use super::value::{collapse, excerpt, filled};
-use super::{address, date, shared};
-use crate::model::entry::{
-    Content, Enclosure, Entry, Feed, FeedFormat, Hub, Person, Term, Text, WarningCode,
-};
+use super::{address, date, shared, sniff};
+use crate::model::entry::{Content, Enclosure, Entry, Feed, FeedFormat, Hub, Person, Term, Text};
 use crate::model::time::Timestamp;
+use crate::model::warning::WarningCode;
 
 type Object = Map<String, Value>;
 
 /// Reads a document that begins with `{`. `None` if it is no feed.
 pub(super) fn read(cx: &Context<'_>, notes: &mut Notes) -> Option<Feed> {
     let text = &cx.text[cx.root..];
+    let before = &cx.text[..cx.root];
+    if !before.trim_matches(sniff::is_ignorable).is_empty() {
+        notes.add(WarningCode::JsonError, Some(0), || {
+            "something stands before the feed; it is not read".to_owned()
+        });
+    }
     let mut limits = Limits::new(text.len(), cx.max_items);
     let value = match pruned::parse(text.trim_end(), &limits) {
         Ok(value) => value,

@@ -1,6 +1,6 @@
 //! Warnings while they are collected: cheap to add, bounded in number, placed in line and column at the very end.
 
-use crate::model::entry::{Position, Warning, WarningCode};
+use crate::model::warning::{Position, Warning, WarningCode};
 
 /// Beyond these, more of the same helps nobody.
 const PER_CODE: u8 = 20;

@@ -8,21 +8,11 @@ use super::draft::{EntryDraft, FeedDraft};
 use super::xml::{Level, Ns, Reader, Tag};
 use super::{atom, extension, shared};
 use crate::model::entry::{Cloud, Enclosure, FeedFormat, Image};
+use crate::text::calendar::DAYS;
 
 /// Ranks of the elements of RSS itself, and of Atom's inside RSS.
 const CORE: u8 = 0;
 const BORROWED: u8 = 1;
-
-/// Days as RSS spells them.
-const DAYS: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
 
 /// Reads a document whose root is `rss`, `RDF` or `channel`.
 pub(super) fn read<'a>(r: &mut Reader<'a>, root: &Tag<'a>) -> FeedDraft<'a> {
@@ -223,22 +213,20 @@ fn skip_days(r: &mut Reader<'_>, feed: &mut FeedDraft<'_>, level: Level) {
         }
         let value = r.value(tag.level);
         match DAYS.iter().find(|day| day.eq_ignore_ascii_case(&value)) {
-            Some(day) if !feed.skip_days.iter().any(|known| known == day) => {
-                feed.skip_days.push((*day).to_owned());
+            Some(day) => {
+                let capitalised = day[..1].to_ascii_uppercase() + &day[1..];
+                if !feed.skip_days.contains(&capitalised) {
+                    feed.skip_days.push(capitalised);
+                }
             }
             None if !value.is_empty() => r.bad(&value, "day of the week"),
-            _ => {}
+            None => {}
         }
     }
 }
 
 /// Reads an `item` and adds it to the feed.
 fn item<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
-    if feed.entries.len() >= r.cx.max_items {
-        return super::too_many(r);
-    }
-    let from = r.begun();
-    r.enter_item(tag.level);
     let mut draft = EntryDraft::default();
     // `rdf:about` stands in for a guid, and need not be an address.
     let about = r.filled_attr("about").map(Cow::into_owned);
@@ -247,20 +235,13 @@ fn item<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
     if let Some(date) = r.filled_attr("lastmod") {
         draft.common.updated.offer(3, r.date(&date));
     }
-    draft
-        .common
-        .language
-        .offer(0, r.language_below_root().map(str::to_owned));
-    while let Some(tag) = r.child(tag.level) {
-        match tag.ns {
-            Ns::Core => item_element(r, &mut draft, &tag),
-            Ns::Atom => {
-                atom::entry_element(r, &mut draft, &tag, BORROWED);
-            }
-            _ => extension::entry(r, &mut draft, &tag),
+    super::item(r, feed, tag, draft, |r, draft, tag| match tag.ns {
+        Ns::Core => item_element(r, draft, tag),
+        Ns::Atom => {
+            atom::entry_element(r, draft, tag, BORROWED);
         }
-    }
-    super::add(r, feed, draft, from);
+        _ => extension::entry(r, draft, tag),
+    });
 }
 
 /// An element of RSS in an item; what is unknown may be Atom's.

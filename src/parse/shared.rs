@@ -116,6 +116,11 @@ pub(super) fn split_person(value: &str) -> Option<Person> {
         });
     };
     let email = text[from..to].to_owned();
+    // `mailto:j@x.org?subject=Feed`: how to write to somebody is no name.
+    let to = match text[to..].strip_prefix('?') {
+        Some(query) => to + 1 + query.find(char::is_whitespace).unwrap_or(query.len()),
+        None => to,
+    };
     let rest = format!(
         "{} {}",
         text[..from].trim_end_matches("mailto:"),
@@ -256,6 +261,10 @@ mod tests {
         ] {
             assert_eq!(split(value), both, "{value}");
         }
+        assert_eq!(
+            split("j@x.org?subject=Feed (Jane Doe)").0.as_deref(),
+            Some("Jane Doe")
+        );
         assert_eq!(split("j@x.org"), (None, Some("j@x.org".to_owned())));
         assert_eq!(split("Jane (Doe)"), (Some("Jane (Doe)".to_owned()), None));
         assert_eq!(

@@ -3,7 +3,7 @@
 //! Whatever a broken server wrote in front of the feed (blank lines, text, the HTML of a warning) is skipped. Reads only
 //! tags, and each byte once.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
 
 /// What a text was recognised as. Offsets are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,19 +31,36 @@ enum Meaning {
     Else,
 }
 
-/// Recognises a text: `{` begins JSON, everything else is searched for the root of a feed.
+/// Recognises a text: `{` begins JSON, everything else is searched for the root of a feed, then for a JSON Feed.
 #[must_use]
 pub fn kind(text: &str) -> Kind {
     let start = text.len() - text.trim_start_matches(is_ignorable).len();
     match text.as_bytes().get(start) {
         None => Kind::Empty,
         Some(b'{') => Kind::Json(start),
-        Some(_) => xml(text, start),
+        Some(_) => match xml(text, start) {
+            Kind::Xml(root) => Kind::Xml(root),
+            other => named_json(text).map_or(other, Kind::Json),
+        },
     }
 }
 
+/// Where a JSON Feed begins that stands behind something else: a warning of the server, the guard of a script.
+fn named_json(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let name = memmem::find(bytes, b"jsonfeed.org/version")?;
+    memchr::memchr_iter(b'{', &bytes[..name]).find(|open| {
+        let quote = |c: char| matches!(c, '"' | '\'');
+        let member = text[open + 1..name].trim_start();
+        let member = member.strip_prefix(quote).unwrap_or(member);
+        let behind = member.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let behind = behind.strip_prefix(quote).unwrap_or(behind);
+        behind.len() < member.len() && behind.trim_start().starts_with(':')
+    })
+}
+
 /// White space, byte order marks and control characters in front of a document.
-fn is_ignorable(c: char) -> bool {
+pub(super) fn is_ignorable(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '\u{FEFF}'
 }
 
@@ -105,7 +122,11 @@ fn declaration(rest: &str, closed: &mut bool) -> Option<usize> {
 
 /// The length of a declaration with its internal subset, if the subset is closed.
 fn doctype(rest: &str, closed: &mut bool) -> usize {
-    let simple = memchr(b'>', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
+    let bytes = rest.as_bytes();
+    // One that lacks its `>` ends where the next tag begins.
+    let simple = memchr2(b'<', b'>', &bytes[1..]).map_or(rest.len(), |end| {
+        end + 1 + usize::from(bytes[end + 1] == b'>')
+    });
     match memchr(b'[', &rest.as_bytes()[..simple]) {
         Some(subset) if *closed => {
             let end = subset_end(&rest.as_bytes()[subset..]);
@@ -126,6 +147,8 @@ fn subset_end(bytes: &[u8]) -> Option<usize> {
                 at += 3 + memmem::find(&bytes[at + 4..], b"-->")? + 3;
             }
             b']' => return memchr(b'>', &bytes[at..]).map(|end| at + end + 1),
+            // An element: the subset should have ended before it.
+            b'<' if bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic) => return Some(at),
             _ => {}
         }
         at += 1;
@@ -211,6 +234,11 @@ mod tests {
                 "<?xml version='1.0'?><?xml-stylesheet href='a'?><atom:feed>",
                 "<?xml",
             ),
+            (
+                "<!DOCTYPE rss PUBLIC \"x [\n<rss version='2.0'>",
+                "<!DOCTYPE",
+            ),
+            ("<!DOCTYPE rss \"x [>\n<rss>]>", "<!DOCTYPE"),
             ("<entry/>", "<entry"),
             ("text <Channel>", "<Channel"),
             ("<redirect><newLocation>x", "<redirect"),
@@ -233,6 +261,10 @@ mod tests {
             ("", Kind::Empty),
             (" \n\u{FEFF}\0", Kind::Empty),
             ("\u{FEFF} {\"version\":", Kind::Json(4)),
+            (
+                "<b>Warning</b>: {x} {\"version\": \"https://jsonfeed.org/version/1\"}",
+                Kind::Json(20),
+            ),
             ("<!DOCTYPE html><html><head><title>x</title>", Kind::Html),
             (
                 "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 4.01//EN\"><HTML><entry>",

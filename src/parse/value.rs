@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::date;
 use super::xml::{Level, Reader};
 use crate::html;
-use crate::model::entry::WarningCode;
 use crate::model::time::Timestamp;
+use crate::model::warning::WarningCode;
 
 impl<'a> Reader<'a> {
     /// The element's value as text for people: without markup, references of HTML decoded, collapsed. `None` if empty.

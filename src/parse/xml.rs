@@ -24,9 +24,9 @@ use self::mend::Overflow;
 use self::scan::{Attr, Missing};
 use super::context::Context;
 use super::notes::Notes;
-use crate::model::entry::WarningCode;
+use crate::model::warning::WarningCode;
 
-pub(super) use self::content::{Inner, escape_into, trim};
+pub(super) use self::content::{Inner, trim};
 pub(super) use self::names::Ns;
 
 /// The start of an element.
@@ -111,6 +111,8 @@ pub(super) struct Reader<'a> {
     phase: Phase,
     /// A warning said already that the end is missing.
     truncated: bool,
+    /// What was closed last was closed by the tag of another element.
+    overtaken: bool,
     doctype: bool,
     bindings: Vec<Binding<'a>>,
     bases: Vec<(usize, Rc<Url>)>,
@@ -150,6 +152,7 @@ impl<'a> Reader<'a> {
             empty: false,
             phase: Phase::Prolog,
             truncated: false,
+            overtaken: false,
             doctype: false,
             bindings: Vec::with_capacity(16),
             bases: cx.url.iter().map(|url| (0, Rc::clone(url))).collect(),
@@ -262,6 +265,12 @@ impl<'a> Reader<'a> {
         (!value.is_empty()).then_some(value)
     }
 
+    /// True if the element that just ended had no end tag of its own, although the document goes on: perhaps it was an end
+    /// tag whose `/` got lost.
+    pub(super) fn was_overtaken(&self) -> bool {
+        self.overtaken && self.phase == Phase::Inside
+    }
+
     /// True if the element that was just started has any attribute.
     pub(super) fn has_attrs(&self) -> bool {
         !self.attrs.is_empty()
@@ -372,6 +381,7 @@ impl<'a> Reader<'a> {
 
     fn step(&mut self) -> Step<'a> {
         if std::mem::take(&mut self.empty) {
+            self.overtaken = false;
             self.close_to(self.stack.len() - 1);
             return Step::End;
         }
@@ -396,10 +406,24 @@ impl<'a> Reader<'a> {
                     self.at =
                         memchr(b'<', &bytes[from..]).map_or(bytes.len(), |found| from + found);
                     if self.phase != Phase::Prolog && self.overflow.names.is_empty() {
-                        return Step::Text(&self.text[self.mark..self.at], false);
+                        return Step::Text(self.without_section_end(), false);
                     }
                 }
             }
+        }
+    }
+
+    /// The text that was just read; without the end of a CDATA section whose start got lost, if its element ends there.
+    fn without_section_end(&mut self) -> &'a str {
+        let text = &self.text[self.mark..self.at];
+        match text.strip_suffix("]]>") {
+            Some(rest) if self.text[self.at..].starts_with("</") => {
+                self.note(WarningCode::XmlError, || {
+                    "`]]>` ends a CDATA section that never began".to_owned()
+                });
+                rest
+            }
+            _ => text,
         }
     }
 

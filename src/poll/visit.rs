@@ -13,9 +13,9 @@ use crate::fetch::{Answer, Failure, Fetched, Held, HostKey, Permit};
 use crate::ingest::{self, Reading, Tally};
 use crate::metrics;
 use crate::model::document::Document;
-use crate::model::entry::WarningCode;
 use crate::model::source::{Health, Source, SourceId, SourceState};
 use crate::model::time::Timestamp;
+use crate::model::warning::WarningCode;
 use crate::store::{self, Batch, Due, Lease};
 
 /// Failures in a row of a source that was well before, as long as they may still be our own line's.

@@ -218,9 +218,8 @@ async fn the_popular_are_found_among_many_and_news_elsewhere_leave_them_alone() 
     );
 }
 
-#[tokio::test]
-async fn a_restart_changes_nothing_that_readers_see() {
-    let origin = Origin::start().await;
+/// A blog of one article, and its lines in feeds.toml with this tag.
+fn chinese_blog(origin: &Origin, tag: &str) -> String {
     let rss = "<rss version=\"2.0\"><channel><title>博客</title><link>https://b.example/</link>\
                <item><guid>1</guid><title>一</title><link>https://b.example/1</link><description>全文</description></item>\
                </channel></rss>";
@@ -228,11 +227,17 @@ async fn a_restart_changes_nothing_that_readers_see() {
         "/blog",
         Reply::ok(rss).header("Content-Type", "application/rss+xml"),
     );
-    let lines = feed(
+    feed(
         "blog",
         &origin.url("/blog"),
-        "category = \"新闻\"\ntags = [\"疫情\"]\nevery = \"24h\"",
-    );
+        &format!("category = \"新闻\"\ntags = [\"{tag}\"]\nevery = \"24h\""),
+    )
+}
+
+#[tokio::test]
+async fn a_restart_changes_nothing_that_readers_see() {
+    let origin = Origin::start().await;
+    let lines = chinese_blog(&origin, "疫情");
     let town = Town::new(&lines).await;
     let targets = [
         "/all.rss",
@@ -264,18 +269,7 @@ async fn a_restart_changes_nothing_that_readers_see() {
 #[tokio::test]
 async fn files_are_what_readers_get() {
     let origin = Origin::start().await;
-    let rss = "<rss version=\"2.0\"><channel><title>博客</title><link>https://b.example/</link>\
-               <item><guid>1</guid><title>一</title><link>https://b.example/1</link><description>全文</description></item>\
-               </channel></rss>";
-    origin.serve(
-        "/blog",
-        Reply::ok(rss).header("Content-Type", "application/rss+xml"),
-    );
-    let lines = feed(
-        "blog",
-        &origin.url("/blog"),
-        "category = \"新闻\"\ntags = [\"a/b\"]\nevery = \"24h\"",
-    );
+    let lines = chinese_blog(&origin, "a/b");
     let town = Town::new(&format!("[tags]\npublish_min = 1\n{lines}")).await;
     let export = async |dir: &std::path::Path| {
         let dir = dir.to_owned();

@@ -4,8 +4,12 @@ use std::time::{Duration, Instant};
 
 use aggd::html;
 use aggd::model::document::Document;
+use aggd::model::entry::{Content, Entry};
 use aggd::parse::{self, Error, Options, Parsed};
 use proptest::prelude::*;
+
+use super::publish::{Desk, settings};
+use super::samples::{Sample, article, hours};
 
 fn read(body: impl Into<Vec<u8>>) -> Result<Parsed, Error> {
     let document = Document {
@@ -210,6 +214,86 @@ fn damaged(body: &[u8], at: usize, damage: Damage) -> Vec<u8> {
         Damage::Inserted(bytes) => [before, bytes, after].concat(),
         Damage::Deleted(count) => [before, &after[count.min(after.len())..]].concat(),
         Damage::Repeated(count) => [before, &after[..count.min(after.len())], after].concat(),
+    }
+}
+
+/// Text as it stands in XML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// An article of what was read; the first is the newest.
+fn sample(index: u64, entry: &Entry) -> Sample {
+    let mut sample =
+        article(&format!("n{index}")).published(hours(24) - Duration::from_mins(index));
+    let kept = &mut sample.article.entry;
+    kept.title.clone_from(&entry.title);
+    kept.content.clone_from(&entry.content);
+    kept.summary.clone_from(&entry.summary);
+    kept.url.clone_from(&entry.url);
+    sample
+}
+
+/// Without what publishing changes on purpose: U+FFFD is written as `?`, plain text gets a space without width behind each
+/// `<` and `&` that readers would take for markup, and characters that mean nothing vanish.
+fn comparable(text: &str) -> String {
+    text.chars()
+        .filter_map(|c| match c {
+            '\u{FFFD}' => Some('?'),
+            '\n' | '\t' => Some(c),
+            '\u{200B}' | '\u{FDD0}'..='\u{FDEF}' => None,
+            c if c.is_control() || u32::from(c) & 0xFFFE == 0xFFFE => None,
+            c => Some(c),
+        })
+        .collect()
+}
+
+/// The main text in [`comparable`] form; white space at its ends has no meaning, however it is written.
+fn shown(entry: &Entry) -> Option<String> {
+    entry.content.as_ref().map(|content| match content {
+        Content::Html(text) | Content::Plain(text) => comparable(text)
+            .replace("&nbsp;", "\u{a0}")
+            .trim()
+            .to_owned(),
+    })
+}
+
+async fn published(entries: &[Entry]) -> Vec<(&'static str, Vec<Entry>)> {
+    let samples = (0..)
+        .zip(entries)
+        .map(|(index, entry)| sample(index, entry));
+    let desk = Desk::new(settings(), samples.collect()).await;
+    let mut read = Vec::new();
+    for name in ["/all.rss", "/all.atom", "/all.json"] {
+        read.push((name, desk.feed(name).await.entries));
+    }
+    read
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_published_again_parses_the_same(values in prop::collection::vec(prop::collection::vec(piece(), 0..8), 12)) {
+        let value = |index: usize| escaped(&values[index].concat());
+        let items: String = (0..6)
+            .map(|n| format!("<item><title>{n} {}</title><link>https://example.org/{n}?{}</link><description>d{}</description></item>", value(n), escaped("a=1&b=2"), value(n + 6)))
+            .collect();
+        let before = read(format!("<rss version='2.0'><channel>{items}</channel></rss>")).unwrap().feed.entries;
+        prop_assert_eq!(before.len(), 6);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (name, after) in runtime.block_on(published(&before)) {
+            prop_assert_eq!(after.len(), 6);
+            for (then, now) in before.iter().zip(&after) {
+                prop_assert_eq!(comparable(then.title_text()), comparable(now.title_text()), "{}", name);
+                prop_assert_eq!(&then.url, &now.url, "{}", name);
+                if then.content.is_some() {
+                    prop_assert_eq!(shown(then), shown(now), "{}", name);
+                }
+            }
+        }
     }
 }
 

@@ -40,7 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("poll", &["clock", "fetch", "ingest", "store"]),
     ("ingest", &["dedup", "enrich", "label", "parse", "store"]),
     ("fetch", &[]),
-    ("parse", &["html"]),
+    ("parse", &["html", "text"]),
     ("enrich", &["html", "text"]),
     ("dedup", &["text"]),
     ("label", &["html", "rule", "text"]),

@@ -6,9 +6,10 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::model::entry::{
     Content, Enclosure, Entry, Feed, FeedFormat, Generator, Geo, IdSource, Image, Link, Media,
-    MediaContent, Person, PodcastPerson, Term, Text, Thumbnail, Warning,
+    MediaContent, Person, PodcastPerson, Term, Text, Thumbnail,
 };
 use crate::model::time::Timestamp;
+use crate::model::warning::Warning;
 use crate::parse::Parsed;
 
 const VERSION: &str = "https://jsonfeed.org/version/1.1";

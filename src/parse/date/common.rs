@@ -1,8 +1,9 @@
 //! The two forms that nearly every feed uses, read without a detour. Whatever is odd is left to the loose reader.
 
 use super::zone;
-use super::{Civil, Time, fraction, full_year, names};
+use super::{Civil, Time, fraction, full_year};
 use crate::model::time::Timestamp;
+use crate::text::calendar;
 
 /// RFC 3339: `2026-11-24T08:00:00.5Z`, `2026-11-24 08:00:00+01:00`.
 pub(super) fn rfc3339(text: &str) -> Option<Timestamp> {
@@ -60,7 +61,7 @@ pub(super) fn rfc822(text: &str) -> Option<Timestamp> {
         word = words.next()?;
     }
     let day = number(word.as_bytes()).filter(|_| word.len() <= 2)?;
-    let month = names::english_month(words.next()?)?;
+    let month = calendar::month(words.next()?)?;
     let year = words.next()?;
     let year = full_year(
         number(year.as_bytes())?,

@@ -1,34 +1,6 @@
 //! Names of months and days of the week, in the languages that feeds are written in. All in lower case and without accents,
 //! as [`super::normal`] leaves them.
 
-/// The month of an English name, full or cut to three letters or more, in any case.
-pub(super) fn english_month(word: &str) -> Option<u32> {
-    const NAMES: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    let bytes = word.as_bytes();
-    let fits = |name: &&str| {
-        name.len() >= bytes.len() && name.as_bytes()[..bytes.len()].eq_ignore_ascii_case(bytes)
-    };
-    let index = if bytes.len() < 3 {
-        None
-    } else {
-        NAMES.iter().position(fits)
-    };
-    index.and_then(|index| u32::try_from(index + 1).ok())
-}
-
 /// How month names begin. The first that fits counts: what is longer stands before what is shorter.
 const MONTHS: [(&str, u32); 92] = [
     // English, German, French, Spanish, Italian, Portuguese, Dutch, Hungarian, the North, Indonesian.

@@ -48,16 +48,21 @@ impl Codec {
 }
 
 impl Attempt<'_> {
-    /// Whether so much was read that the errors are accidents. In UTF-8 a single valid sequence is hardly an accident,
-    /// in the double-byte encodings of East Asia half of all pairs are valid.
-    pub(super) fn is_mostly_right(&self, codec: Codec) -> bool {
+    /// Whether so much was read that the errors are accidents. In the double-byte encodings of East Asia half of all pairs are
+    /// valid. UTF-8 is the other way round: of text in another encoding few bytes are valid by accident (in Japanese, at worst,
+    /// two characters for five errors), and it is hardly ever so short that it has but a few errors.
+    pub(super) fn is_mostly_right(&self, codec: Codec, is_called_utf8: bool) -> bool {
+        const FEW: usize = 8;
         let beyond_ascii = self
             .text
             .chars()
             .filter(|c| !c.is_ascii() && *c != '\u{FFFD}')
             .count();
-        let bar = if codec == Codec::Known(UTF_8) { 1 } else { 10 };
-        beyond_ascii > self.errors.saturating_mul(bar)
+        if codec != Codec::Known(UTF_8) {
+            return beyond_ascii > self.errors.saturating_mul(10);
+        }
+        let doubtful = if is_called_utf8 { FEW } else { 3 };
+        beyond_ascii > self.errors || self.errors <= FEW && beyond_ascii * doubtful >= self.errors
     }
 }
 
@@ -187,6 +192,19 @@ pub(super) fn is_utf8_after_all(codec: Codec, body: &[u8]) -> bool {
     if encoding.is_single_byte() {
         beyond_ascii().next().is_some()
     } else {
-        beyond_ascii().any(|c| c.len_utf8() > 2) || beyond_ascii().count() >= NO_ACCIDENT
+        beyond_ascii().any(|c| c.len_utf8() > 2)
+            || beyond_ascii().count() >= NO_ACCIDENT
+            || are_lone_letters(&attempt.text)
     }
+}
+
+/// Whether all that is beyond ASCII are signs of western languages, each alone: `café`, `£2`. In the double-byte encodings
+/// each would be one character, and words of their languages are rarely that short.
+fn are_lone_letters(text: &str) -> bool {
+    let mut alone = true;
+    text.chars().all(|c| {
+        let fits = c.is_ascii() || alone && c < '\u{180}';
+        alone = c.is_ascii();
+        fits
+    })
 }

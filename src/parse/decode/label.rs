@@ -20,6 +20,9 @@ pub(super) fn byte_order_mark(body: &[u8]) -> Option<(Codec, usize)> {
 pub(super) fn zeros(body: &[u8]) -> Option<Codec> {
     const WHITE: [u8; 4] = *b" \t\r\n";
     let is_mark = |b: u8| b == b'<' || WHITE.contains(&b);
+    if !looks_wide(body) {
+        return None;
+    }
     match *body {
         [0, 0, 0, b, ..] if is_mark(b) => Some(Codec::Utf32 { big_endian: true }),
         [b, 0, 0, 0, ..] if is_mark(b) => Some(Codec::Utf32 { big_endian: false }),
@@ -29,9 +32,10 @@ pub(super) fn zeros(body: &[u8]) -> Option<Codec> {
     }
 }
 
-/// Whether there are zero bytes where an XML document in a wide encoding must have some.
+/// Whether there are as many zero bytes as the markup of a document in a wide encoding has: a stray one is damage.
 pub(super) fn looks_wide(body: &[u8]) -> bool {
-    body[..body.len().min(512)].contains(&0)
+    let head = &body[..body.len().min(512)];
+    memchr::memchr_iter(0, head).count() * 8 >= head.len()
 }
 
 /// The codec that a label names: the labels of the WHATWG standard, and those of other registries.
@@ -72,6 +76,7 @@ fn alias(label: &str) -> Option<String> {
         "cp949" | "ms949" | "949" | "uhc" | "johab" => "euc-kr".to_owned(),
         "cp932" | "932" | "mskanji" | "sjis-win" | "shiftjis" => "shift_jis".to_owned(),
         "cp950" | "950" | "big5-tw" | "windows-950" => "big5".to_owned(),
+        "iso2022-jp" | "iso2022jp" | "csiso2022jp2" => "iso-2022-jp".to_owned(),
         "eucjp" | "ujis" | "u-jis" | "eucjp-win" => "euc-jp".to_owned(),
         "euckr" | "korean" | "ksc5601" => "euc-kr".to_owned(),
         "tis620" | "cp874" | "iso-8859-11" => "windows-874".to_owned(),
@@ -117,6 +122,7 @@ pub(super) fn declaration(body: &[u8]) -> Option<&str> {
             .split(|c: char| c.is_whitespace() || c == '?')
             .next()?,
     };
-    let value = value.trim();
+    // Word processors have quotation marks of their own.
+    let value = value.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     (!value.is_empty()).then_some(value)
 }

@@ -101,6 +101,10 @@ fn the_first_label_that_works_counts() {
         let older = declared(label, "naïve — “ünïcödé”");
         check(older.as_bytes(), None, &older, "utf-8", "encoding-mismatch");
     }
+    for label in ["gb2312", "shift_jis", "big5"] {
+        let lone = declared(label, "capped at £2");
+        check(lone.as_bytes(), None, &lone, "utf-8", "encoding-mismatch");
+    }
     // Two characters of GBK that happen to be well-formed UTF-8 are still Chinese.
     let short = declared("gbk", "漏茅");
     check(&in_encoding("gbk", &short), None, &short, "gbk", "");
@@ -167,6 +171,30 @@ fn wide_encodings_with_and_without_a_mark() {
 }
 
 #[test]
+fn a_byte_order_mark_may_be_wrong() {
+    let text = "<?xml version='1.0'?><t>ü中</t>";
+    for mark in [b"\xFF\xFE", b"\xFE\xFF"] {
+        let narrow = [mark.as_slice(), text.as_bytes()].concat();
+        check(&narrow, None, text, "utf-8", "encoding-mismatch");
+    }
+    let swapped = [b"\xFE\xFF".as_slice(), &utf16(text, false)].concat();
+    check(&swapped, None, text, "utf-16le", "encoding-mismatch");
+}
+
+#[test]
+fn a_stray_zero_is_no_wide_encoding() {
+    for text in [
+        "<\0rss version='2.0'><channel/></rss>",
+        "\0<rss version='2.0'/>",
+    ] {
+        for label in [None, Some("text/xml; charset=utf-16")] {
+            let decoded = decode(text.as_bytes(), label);
+            assert_eq!((decoded.encoding.as_str(), &*decoded.text), ("utf-8", text));
+        }
+    }
+}
+
+#[test]
 fn utf8_is_borrowed() {
     let body = "\u{FEFF}<t>ü</t>".as_bytes();
     let decoded = decode(body, None);
@@ -223,6 +251,69 @@ fn accidents_do_not_change_the_encoding() {
 }
 
 #[test]
+fn what_is_called_utf8_may_be_something_else() {
+    for (label, text) in [
+        (
+            "gbk",
+            "北京时间今天上午，国务院新闻办公室举行发布会，介绍了今年以来的经济运行情况。",
+        ),
+        (
+            "shift_jis",
+            "東京で開催された会議では、人工知能の将来について多くの専門家が意見を交換しました。",
+        ),
+        (
+            "euc-jp",
+            "東京で開催された会議では、人工知能の将来について多くの専門家が意見を交換しました。",
+        ),
+        (
+            "euc-kr",
+            "오늘 서울에서 열린 회의에서 여러 나라의 대표들이 경제 협력에 대해 논의했습니다.",
+        ),
+        (
+            "windows-1251",
+            "Сегодня в Москве прошла встреча министров иностранных дел, на которой обсуждались вопросы",
+        ),
+        (
+            "windows-874",
+            "วันนี้ที่กรุงเทพมีการประชุมรัฐมนตรีต่างประเทศเพื่อหารือเรื่องความมั่นคงและการค้า",
+        ),
+    ] {
+        let text = format!("<?xml version='1.0' encoding='utf-8'?><t>{text}</t>");
+        check(
+            &in_encoding(label, &text),
+            None,
+            &text,
+            label,
+            "encoding-mismatch encoding-mismatch",
+        );
+    }
+}
+
+#[test]
+fn one_long_sequence_outweighs_a_few_bad_bytes() {
+    let body = b"<t>it\xE2\x80\x99s \xFF\xFE\xC3( x</t>";
+    check(
+        body,
+        None,
+        "<t>it’s \u{FFFD}\u{FFFD}\u{FFFD}( x</t>",
+        "utf-8",
+        "encoding-error",
+    );
+    let called = b"<?xml version='1.0' encoding='utf-8'?><t>\xC3\xA8 \xED\xA0\xBD\xED\xB8\x80</t>";
+    let decoded = decode(called, None);
+    assert_eq!(decoded.encoding, "utf-8");
+    assert!(decoded.text.contains("<t>è \u{FFFD}"));
+    // Nearly every letter is an error: the two that make a pair are an accident.
+    check(
+        b"<t>\xC9t\xE9 \xE0 la pla\xC7\xBB \xE9t\xE9</t>",
+        None,
+        "<t>Été à la plaÇ» été</t>",
+        "windows-1252",
+        "encoding-mismatch",
+    );
+}
+
+#[test]
 fn without_any_label_a_guess_is_made() {
     let russian = "<t>Съешь же ещё этих мягких французских булок, да выпей чаю. Широкая электрификация южных губерний</t>";
     check(
@@ -254,6 +345,7 @@ fn declarations_are_found_where_they_stand() {
         ("<?xml version='1.0' encoding='x'?>", Some("x")),
         ("<?xml version='1.0' encoding = \"x\" ?>", Some("x")),
         ("<?xml encoding=x?>", Some("x")),
+        ("<?xml version=“1.0” encoding=“x”?>", Some("x")),
         (
             "<br /><b>Warning</b><?xml version='1.0' encoding='x'?>",
             Some("x"),

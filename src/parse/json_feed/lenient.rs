@@ -1,4 +1,5 @@
-//! JSON that is not quite JSON: trailing commas, missing ends, raw line ends in strings, halves of surrogate pairs.
+//! JSON that is not quite JSON: trailing commas, missing ends, naked names, raw line ends in strings, halves of surrogate
+//! pairs.
 //!
 //! Text goes in, a value comes out, always. Only called once the proper parser has refused.
 
@@ -75,20 +76,12 @@ impl Lenient<'_> {
                 }
                 Some(quote @ (b'"' | b'\'')) => {
                     let name = self.string(quote);
-                    if self.peek() == Some(b':') {
-                        self.at += 1;
-                        let before = self.truncated;
-                        let value = self.value(depth + 1);
-                        // A value that the end of the text cut to nothing was never there.
-                        let there = before || !(self.truncated && value.is_null());
-                        // The feed's own members come in any case, however much stood in them.
-                        let own = depth == 0 && is_known(&name);
-                        if there && (own || room && self.limits.take(2)) {
-                            map.entry(name).or_insert(value);
-                        }
-                    } else {
-                        self.complain();
-                    }
+                    self.member(&mut map, name, depth, room);
+                }
+                Some(byte) if byte.is_ascii_alphabetic() || byte == b'_' => {
+                    self.complain();
+                    let name = self.naked_name();
+                    self.member(&mut map, name, depth, room);
                 }
                 // The end of something else: this object was not closed.
                 Some(b']') => {
@@ -102,6 +95,33 @@ impl Lenient<'_> {
             }
         }
         Value::Object(map)
+    }
+
+    /// Reads what follows the name of a member.
+    fn member(&mut self, map: &mut Map<String, Value>, name: String, depth: usize, room: bool) {
+        if self.peek() != Some(b':') {
+            return self.complain();
+        }
+        self.at += 1;
+        let before = self.truncated;
+        let value = self.value(depth + 1);
+        // A value that the end of the text cut to nothing was never there.
+        let there = before || !(self.truncated && value.is_null());
+        // The feed's own members come in any case, however much stood in them.
+        let own = depth == 0 && is_known(&name);
+        if there && (own || room && self.limits.take(2)) {
+            map.entry(name).or_insert(value);
+        }
+    }
+
+    /// A name without quotation marks, as programs may write it and JSON may not.
+    fn naked_name(&mut self) -> String {
+        let rest = &self.text[self.at..];
+        let length = rest
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
+        self.at += length;
+        rest[..length].to_owned()
     }
 
     fn array(&mut self, depth: usize) -> Value {

@@ -23,8 +23,10 @@ pub(in crate::parse) enum Inner {
 pub(in crate::parse) struct Inside<'a> {
     /// Text, or HTML if `markup`.
     pub(in crate::parse) text: Cow<'a, str>,
-    /// Elements were found and written out.
+    /// It is HTML by its elements.
     pub(in crate::parse) markup: bool,
+    /// Elements were written out: there were others than the wrapper that is left out.
+    pub(in crate::parse) elements: bool,
 }
 
 /// HTML elements that have no end tag.
@@ -50,6 +52,7 @@ struct Collector<'a> {
     inner: Inner,
     text: Cow<'a, str>,
     markup: bool,
+    elements: bool,
     /// What is open inside: depth and name, or no name for the wrapper that is left out.
     open: Vec<(usize, Option<Cow<'a, str>>)>,
 }
@@ -67,6 +70,7 @@ impl<'a> Reader<'a> {
             inner,
             text: Cow::Borrowed(""),
             markup: false,
+            elements: false,
             open: Vec::new(),
         };
         while self.is_open(level) {
@@ -88,6 +92,7 @@ impl<'a> Reader<'a> {
         Inside {
             text: value.text,
             markup: value.markup,
+            elements: value.elements,
         }
     }
 
@@ -189,6 +194,7 @@ impl<'a> Reader<'a> {
             value.open.push((tag.level.depth, None));
             return;
         }
+        value.elements = true;
         let name = if matches!(tag.ns, Ns::Xhtml | Ns::Core | Ns::None) || !tag.raw.contains(':') {
             tag.local.clone()
         } else {
@@ -260,7 +266,7 @@ impl Collector<'_> {
 }
 
 /// Writes text so that it reads as text in HTML, also inside a quoted attribute.
-pub(in crate::parse) fn escape_into(out: &mut String, text: &str) {
+fn escape_into(out: &mut String, text: &str) {
     let bytes = text.as_bytes();
     let mut from = 0;
     while let Some(found) = bytes[from..]

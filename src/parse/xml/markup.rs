@@ -4,7 +4,7 @@ use memchr::{memchr, memmem};
 
 use super::scan::{self, End};
 use super::{Collecting, Level, Open, Phase, Reader, Step, Tag, names};
-use crate::model::entry::WarningCode;
+use crate::model::warning::WarningCode;
 
 impl<'a> Reader<'a> {
     /// Reads what begins with `<` here. `None` with `at` unmoved: it is just a character.
@@ -35,9 +35,22 @@ impl<'a> Reader<'a> {
                         "bare `<`, write `&lt;`".to_owned()
                     });
                 }
-                None
+                self.parted_end_tag()
             }
         }
+    }
+
+    /// `< /title>`, if that is what ends here.
+    fn parted_end_tag(&mut self) -> Option<Step<'a>> {
+        let slash = scan::skip_space(self.text.as_bytes(), self.at + 1);
+        let name = self.text[slash..].strip_prefix('/')?;
+        let open = self.stack.last()?.raw;
+        name.strip_prefix(open)?
+            .trim_start()
+            .starts_with('>')
+            .then_some(())?;
+        self.at = slash - 1;
+        self.end_tag()
     }
 
     fn eof_inside(&mut self, what: &str) {
@@ -81,23 +94,26 @@ impl<'a> Reader<'a> {
     fn comment(&mut self) {
         let from = self.at + 4;
         let bytes = self.text.as_bytes();
-        let end = if self.missing.comment_end {
-            None
-        } else {
-            memmem::find(&bytes[from..], b"-->")
-        };
+        if self.missing.comment_end < from {
+            self.missing.comment_end =
+                memmem::find(&bytes[from..], b"-->").map_or(usize::MAX, |end| from + end);
+        }
+        // If another comment begins inside, the end that was found is that one's.
+        let end = Some(self.missing.comment_end)
+            .filter(|&end| end < usize::MAX && memmem::find(&bytes[from..end], b"<!--").is_none());
         if let Some(end) = end {
-            if memmem::find(&bytes[from..from + end], b"--").is_some() {
+            if memmem::find(&bytes[from..end], b"--").is_some() {
                 self.note(WarningCode::XmlError, || "`--` inside a comment".to_owned());
             }
-            self.at = from + end + 3;
+            self.at = end + 3;
         } else {
-            // Rather lose the comment's tail than everything behind it.
-            self.missing.comment_end = true;
+            // Rather show the comment's tail than lose everything behind it.
             self.note(WarningCode::XmlError, || {
                 "comment without an end".to_owned()
             });
-            self.at = memchr(b'>', &bytes[from..]).map_or(bytes.len(), |end| from + end + 1);
+            self.at = memchr::memchr2(b'<', b'>', &bytes[from..]).map_or(bytes.len(), |end| {
+                from + end + usize::from(bytes[from + end] == b'>')
+            });
         }
     }
 
@@ -147,7 +163,7 @@ impl<'a> Reader<'a> {
         } else {
             self.at + 9
         };
-        let mut subset = false;
+        let (mut subset, mut open) = (false, false);
         self.doctype = true;
         while let Some(&byte) = bytes.get(at) {
             at += 1;
@@ -155,19 +171,36 @@ impl<'a> Reader<'a> {
                 b'[' => subset = true,
                 b']' => subset = false,
                 b'>' if !subset => break,
-                b'"' | b'\'' => at = memchr(byte, &bytes[at..]).map_or(at, |end| at + end + 1),
+                b'"' | b'\'' => {
+                    let end = memchr(byte, &bytes[at..]).map(|end| at + end);
+                    // Only the values of entities hold markup.
+                    let closes = |end: &usize| subset || memchr(b'<', &bytes[at..*end]).is_none();
+                    at = end.filter(closes).map_or(at, |end| end + 1);
+                }
                 b'<' if bytes[at..].starts_with(b"!--") => {
                     at = memmem::find(&bytes[at..], b"-->").map_or(bytes.len(), |end| at + end + 3);
+                }
+                // An element: what should have ended before it did not.
+                b'<' if bytes.get(at).is_some_and(u8::is_ascii_alphabetic) => {
+                    open = true;
+                    at -= 1;
+                    break;
                 }
                 _ => {}
             }
         }
         // A quotation mark or bracket without its partner, or one DTD too many: go on at the first angle bracket.
         if at >= bytes.len() {
+            open = true;
+            let from = self.at + 1;
+            at = memchr::memchr2(b'<', b'>', &bytes[from..]).map_or(bytes.len(), |end| {
+                from + end + usize::from(bytes[from + end] == b'>')
+            });
+        }
+        if open {
             self.note(WarningCode::XmlError, || {
                 "DOCTYPE without an end".to_owned()
             });
-            at = memchr(b'>', &bytes[self.at..]).map_or(bytes.len(), |end| self.at + end + 1);
         }
         self.at = at;
     }
@@ -294,6 +327,7 @@ impl<'a> Reader<'a> {
             self.overflow.clear();
             depth = cut;
             overtook = true;
+            self.overtaken = true;
         }
         if depth >= self.max_depth {
             if !empty {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Collecting, Ns, Reader};
-use crate::model::entry::WarningCode;
+use crate::model::warning::WarningCode;
 
 /// Elements beyond the depth limit: not handed out, but counted so that their ends are recognised.
 #[derive(Debug, Default)]
@@ -32,6 +32,7 @@ impl Reader<'_> {
             .is_some_and(|open| open.raw == name || name.is_empty())
         {
             self.close_to(self.stack.len() - 1);
+            self.overtaken = false;
             return true;
         }
         let found = self.stack.iter().rposition(|open| open.raw == name);
@@ -41,6 +42,7 @@ impl Reader<'_> {
                 .rposition(|open| open.raw.eq_ignore_ascii_case(name))
         });
         if let Some(depth) = found {
+            self.overtaken = depth + 1 < self.stack.len();
             let open = self.stack.last().map_or("", |open| open.raw);
             self.note(WarningCode::XmlError, || {
                 format!("</{name}> where </{open}> should stand")

@@ -66,6 +66,11 @@ pub(super) fn decode_into<'a>(
                 fault(Fault::Undefined { html: false }, at);
                 from = at;
             }
+            Reference::Open(c, len) => {
+                fault(Fault::BareAmpersand, at);
+                out.to_mut().push(c);
+                from = at + len;
+            }
             Reference::Nothing(len) => {
                 fault(Fault::NotACharacter, at);
                 out.to_mut();
@@ -94,6 +99,8 @@ pub(super) fn append<'a>(out: &mut Cow<'a, str>, more: &'a str) {
 /// A reference at the start of some text, with its length in bytes.
 enum Reference {
     Char(char, usize),
+    /// Without its `;`.
+    Open(char, usize),
     Html(String, usize),
     Mapped(String, usize),
     Unknown,
@@ -114,7 +121,7 @@ fn reference(text: &str) -> Option<Reference> {
                 .position(|b| !b.is_ascii_alphanumeric() && !matches!(b, b'_' | b'-' | b'.'))?
                 + 1;
             if bytes[name_end] != b';' {
-                return None;
+                return open(&text[..name_end], bytes[name_end]);
             }
             let len = name_end + 1;
             Some(match &text[1..name_end] {
@@ -135,6 +142,18 @@ fn reference(text: &str) -> Option<Reference> {
     }
 }
 
+/// `&amp`, `&lt`, `&gt` or `&quot` whose `;` is missing; not in `?a=1&lt=2`, where it is the name of something.
+fn open(name: &str, next: u8) -> Option<Reference> {
+    let c = match name {
+        "&amp" => '&',
+        "&lt" => '<',
+        "&gt" => '>',
+        "&quot" => '"',
+        _ => return None,
+    };
+    (next != b'=').then_some(Reference::Open(c, name.len()))
+}
+
 /// Reads `&#…;`.
 fn number(text: &str) -> Option<Reference> {
     let bytes = text.as_bytes();
@@ -149,8 +168,11 @@ fn number(text: &str) -> Option<Reference> {
         .take_while(|b| b.is_ascii_hexdigit())
         .count();
     let end = digits_at + digits;
-    if digits == 0 || bytes.get(end) != Some(&b';') {
+    if digits == 0 {
         return None;
+    }
+    if bytes.get(end) != Some(&b';') {
+        return open_number(&text[digits_at..end], radix, end);
     }
     let Ok(code) = u32::from_str_radix(&text[digits_at..end], radix) else {
         // `&#1a;` is no number; eleven digits are one, but no character.
@@ -166,6 +188,13 @@ fn number(text: &str) -> Option<Reference> {
         0..=0x1F | 0x7F => Reference::Nothing(len),
         _ => Reference::Surrogate(len),
     })
+}
+
+/// `&#8217` whose `;` is missing: a number of a character that prints.
+fn open_number(digits: &str, radix: u32, len: usize) -> Option<Reference> {
+    let code = u32::from_str_radix(digits, radix).ok()?;
+    let c = char::from_u32(code).filter(|c| !c.is_control() && !html::is_illegal(*c))?;
+    Some(Reference::Open(c, len))
 }
 
 #[cfg(test)]
@@ -203,7 +232,20 @@ mod tests {
                 vec![Fault::Undefined { html: false }]
             )
         );
+        assert_eq!(decode("?a=1&lt=2&ltd=3").0, "?a=1&lt=2&ltd=3");
         assert_eq!(decode("a]]>b"), ("a]]>b".to_owned(), vec![Fault::CdataEnd]));
+    }
+
+    #[test]
+    fn references_without_an_end_count_where_nothing_else_is_meant() {
+        assert_eq!(
+            decode("Tom &amp Jerry&#8217s &lt b &quot x&#x2019"),
+            (
+                "Tom & Jerry’s < b \" x’".to_owned(),
+                vec![Fault::BareAmpersand; 5]
+            )
+        );
+        assert_eq!(decode("?a&#1 &amplify &#zz").0, "?a&#1 &amplify &#zz");
     }
 
     #[test]

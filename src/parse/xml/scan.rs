@@ -52,8 +52,8 @@ pub(super) struct Missing {
     /// Quotation marks that do not occur from some byte on.
     double: Option<usize>,
     single: Option<usize>,
-    /// No comment ends any more.
-    pub(super) comment_end: bool,
+    /// The next `-->`, once somebody looked for it.
+    pub(super) comment_end: usize,
     /// The next `]]>`, once somebody looked for it.
     pub(super) cdata_end: usize,
     /// Finds `]]>`.
@@ -67,7 +67,7 @@ impl Default for Missing {
         Self {
             double: None,
             single: None,
-            comment_end: false,
+            comment_end: 0,
             cdata_end: 0,
             section_end: Finder::new(b"]]>"),
             section_start: Finder::new(b"<![CDATA["),
@@ -85,10 +85,14 @@ impl Missing {
     }
 }
 
-/// True for bytes that may stand in a name. Everything beyond ASCII may.
+/// True for bytes that may stand in a name. Everything beyond ASCII may, but for U+0080 to U+00BF: the no-break space that
+/// word processors put between attributes is no letter.
 pub(super) const fn is_name(byte: u8) -> bool {
     NAME[byte as usize]
 }
+
+/// The first byte of U+0080 to U+00BF in UTF-8.
+const LATIN_SIGNS: u8 = 0xC2;
 
 const NAME: [bool; 256] = {
     let mut table = [false; 256];
@@ -96,7 +100,7 @@ const NAME: [bool; 256] = {
     loop {
         table[byte as usize] = byte.is_ascii_alphanumeric()
             || matches!(byte, b'_' | b':' | b'-' | b'.')
-            || byte >= 0x80;
+            || byte >= 0x80 && byte != LATIN_SIGNS;
         if byte == u8::MAX {
             break table;
         }
@@ -138,7 +142,7 @@ pub(super) fn attributes<'a>(
             }
             _ if !is_name(byte) => {
                 fault(Fault::Stray, at);
-                at += 1;
+                at += 1 + usize::from(byte == LATIN_SIGNS);
             }
             _ => {
                 let name_at = at;
@@ -186,8 +190,35 @@ fn value<'a>(
         return Some((&text[at + 1..end], end));
     }
     fault(Fault::Unquoted, at);
+    // What a program escaped for its own sake: `href=\"/\"`.
+    if quote == b'\\'
+        && let Some(&inner @ (b'"' | b'\'')) = bytes.get(at + 1)
+        && let Some(end) = closing(bytes, at + 2, inner, missing)
+    {
+        let value = &text[at + 2..end];
+        return Some((value.strip_suffix('\\').unwrap_or(value), end + 1));
+    }
+    if let Some((from, end, after)) = curly(text, at) {
+        return Some((&text[from..end], after));
+    }
     let end = unquoted_end(bytes, at);
     Some((&text[at..end], end))
+}
+
+/// The extent of a value in the quotation marks of a word processor, and the byte behind it: `rel=“self”`.
+fn curly(text: &str, at: usize) -> Option<(usize, usize, usize)> {
+    const MARKS: [char; 7] = ['“', '”', '„', '‟', '″', '‘', '’'];
+    let first = text[at..].chars().next().filter(|c| MARKS.contains(c))?;
+    let from = at + first.len_utf8();
+    let end = from + text[from..].find(|c| MARKS.contains(&c) || matches!(c, '"' | '<' | '>'))?;
+    let last = text[end..].chars().next()?;
+    let after = end
+        + if MARKS.contains(&last) || last == '"' {
+            last.len_utf8()
+        } else {
+            0
+        };
+    Some((from, end, after))
 }
 
 /// The closing quotation mark. `None` if there is none, or if it plainly belongs to a later tag: a `>` and then a `<` lie
@@ -315,6 +346,21 @@ mod tests {
                 vec![Fault::Unquoted]
             )
         );
+    }
+
+    #[test]
+    fn escaped_quotation_marks_are_quotation_marks() {
+        let (attributes, end, _) = scan(" a=\\\"1 2\\\" b=\\'3\\'>");
+        assert_eq!(attributes, [("a", "1 2"), ("b", "3")]);
+        assert_eq!(end, End::At(19, false));
+    }
+
+    #[test]
+    fn signs_of_a_word_processor_are_understood() {
+        let (attributes, end, _) = scan("\u{a0}rel=“self”\u{a0}href=”a b„/>");
+        assert_eq!(attributes, [("rel", "self"), ("href", "a b")]);
+        assert_eq!(end, End::At(34, true));
+        assert_eq!(scan(" a=“x>y").0, [("a", "x")]);
     }
 
     #[test]

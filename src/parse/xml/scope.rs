@@ -6,7 +6,7 @@ use url::Url;
 
 use super::scan::Attr;
 use super::{Binding, Ns, Reader, names};
-use crate::model::entry::WarningCode;
+use crate::model::warning::WarningCode;
 use crate::parse::context::LONGEST_BASE;
 use crate::parse::value::excerpt;
 

@@ -173,6 +173,15 @@ fn a_section_without_an_end_ends_with_its_element() {
 }
 
 #[test]
+fn a_section_without_a_start_and_a_parted_end_tag() {
+    check(
+        "<rss><a>1]]></a><b>2< /b><c>3 < /d></c></rss>",
+        "rss(a=1 b=2 c=3 < /d>)",
+        &[W::XmlError; 3],
+    );
+}
+
+#[test]
 fn what_stands_behind_the_root_is_not_read() {
     check(
         "<rss><a>1</a></rss><rss><a>2</a></rss>",
