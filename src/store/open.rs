@@ -21,6 +21,7 @@ use super::log::{FORMAT, FULL_FILE, FileHead, Hole, Log, Pos};
 use super::near::Shelf;
 use super::rebuild::{self, Replayed};
 use super::schedule::Schedule;
+use super::unreadable::Unreadable;
 use super::writer::{Message, Writer};
 use super::{Error, Options};
 use crate::model::article::Revision;
@@ -314,6 +315,7 @@ fn start(
     let core = Arc::new(Core {
         cache: Cache::new(usize::try_from(options.cache / 2).unwrap_or(usize::MAX)),
         near: Shelf::default(),
+        unreadable: Unreadable::default(),
         options: options.clone(),
         log,
         index,

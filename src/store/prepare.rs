@@ -247,6 +247,7 @@ impl<'a> Preparing<'a> {
         let rec = self.core.index.read().article(stand.seq)?;
         let rec = rec.ok_or(Error::Conflict)?;
         let old = self.core.article(stand.seq, &rec)?;
+        let old = old.ok_or(Error::Conflict)?;
         let mut article = Article::clone(&old);
         for new in news {
             article

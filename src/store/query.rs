@@ -420,15 +420,15 @@ impl<'a> Query<'a> {
             let mut wanted = true;
             if let Some(limit) = self.per_source {
                 looked += 1;
-                if let Some(live) = self.core.live(cursor.seq)? {
+                if let Some(live) = self.core.sound(cursor.seq)? {
                     let source = live.stand.head.source.clone();
                     let count = of_source.entry(source).or_default();
                     *count += 1;
                     wanted = *count <= limit;
                 }
             }
-            if wanted {
-                found.push((cursor, self.core.article(cursor.seq, &rec)?));
+            if wanted && let Some(article) = self.core.sound_article(cursor.seq, &rec)? {
+                found.push((cursor, article));
             }
             from = match way {
                 Way::Older => below(packed::bare(place)),
