@@ -9,6 +9,7 @@ mod backup;
 mod cache;
 mod clean;
 mod codec;
+mod common;
 mod core;
 mod engine;
 mod follow;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Error;
+use super::common::{SPELLINGS, day, days};
 use super::frame::FrameHead;
 use super::index::Table;
 use super::item::{Gone, Item, Left, Name, Stand, Tombstone, parts, scope_parts};
 use super::lists::{self, SHOWN};
 use super::log::Loc;
-use super::memory::{SPELLINGS, day, days};
 use super::near;
 use super::packed::{self, LAST, OTHER, Rec};
 use super::paragraphs;
@@ -354,7 +354,7 @@ pub(super) fn spot(key: Key) -> Spot {
         // A source's state names what it lists by the first bits of the hash as it is.
         Key::Guid(hash) => Spot {
             set,
-            hash: super::memory::prefix(hash),
+            hash: super::common::prefix(hash),
             tail: Some(u16::try_from(mixed & 0xffff).unwrap_or(0)),
         },
         Key::Url(_) | Key::Content(_) => Spot {

@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 
 use super::apply::{note_key, read_state, state_key};
 use super::backup;
+use super::common::{by_count, commonest};
 use super::core::{Core, unpack_state};
 use super::follow::{self, Bookmarks};
 use super::index::Value;
 use super::item::{Item, scope_parts};
-use super::memory::{by_count, commonest};
 use super::near;
 use super::open::Opened;
 use super::packed::{self, NameRec};

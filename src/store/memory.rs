@@ -3,12 +3,15 @@
 //! It is the model that tests compare the real engine with, and a store for tests of other rooms. It keeps nothing
 //! when it is dropped.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod pages;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use super::common::{FORGET_AT_ONCE, SPELLINGS, day, days, in_order, prefix};
 use super::lists::{self, SHOWN};
 use super::lsh::Print;
 use super::schedule::Schedule;
@@ -22,11 +25,6 @@ use crate::model::label::{Cursor, LabelCount, Scope, Selection};
 use crate::model::signature::{Estimate, SERIES, Signature, TITLE};
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
-
-/// Articles that one commit of retention drops at most.
-pub(super) const FORGET_AT_ONCE: usize = 256;
-/// Spellings of one label that are counted.
-pub(super) const SPELLINGS: usize = 7;
 
 /// A store in memory.
 #[derive(Debug)]
@@ -515,22 +513,6 @@ impl Tables {
     }
 }
 
-/// Days since 2020 began: tombstones are dated no finer.
-pub(super) fn day(at: Timestamp) -> u16 {
-    const BEGIN: i64 = 1_577_836_800;
-    u16::try_from((at.as_secs() - BEGIN).max(0) / 86_400).unwrap_or(u16::MAX)
-}
-
-/// Whole days of a duration.
-pub(super) fn days(duration: std::time::Duration) -> u64 {
-    duration.as_secs() / 86_400
-}
-
-/// The first 64 bits of a key: how a source's state names what it lists.
-pub(super) fn prefix(hash: u128) -> u64 {
-    u64::try_from(hash >> 64).expect("64 bits are left")
-}
-
 fn amended(old: &Article, head: Head, news: Vec<Sighting>) -> Article {
     let mut all = old.sightings.clone();
     for new in news {
@@ -546,130 +528,6 @@ fn amended(old: &Article, head: Head, news: Vec<Sighting>) -> Article {
         entry: old.entry.clone(),
         about: old.about.clone(),
         sightings,
-    }
-}
-
-/// Sightings as the head names them; one that it does not name is gone.
-pub(super) fn in_order(head: &Head, mut all: Vec<Sighting>) -> Vec<Sighting> {
-    let mut sorted = Vec::with_capacity(all.len());
-    for seen in &head.seen_at {
-        let same =
-            |s: &Sighting| s.source.as_ref() == Some(&seen.source) && s.guid_key == seen.guid_key;
-        if let Some(at) = all.iter().position(same) {
-            sorted.push(all.remove(at));
-        }
-    }
-    sorted
-}
-
-/// A page with no more than so many articles of one source, and where it begins and ends in the whole list.
-fn limited(
-    all: &[(Cursor, Arc<Article>)],
-    page: Page,
-    from: usize,
-    to: usize,
-    limit: u32,
-) -> (Vec<(Cursor, Arc<Article>)>, usize, usize) {
-    let mut counts: HashMap<SourceId, u32> = HashMap::new();
-    let mut take = |at: &usize| {
-        let count = counts.entry(all[*at].1.head.source.clone()).or_default();
-        *count += 1;
-        *count <= limit
-    };
-    let (Page::First { most } | Page::After { most, .. } | Page::Before { most, .. }) = page;
-    let places: Vec<usize> = if matches!(page, Page::Before { .. }) {
-        let mut places: Vec<usize> = (0..to).rev().filter(&mut take).take(most).collect();
-        places.reverse();
-        places
-    } else {
-        (from..all.len()).filter(&mut take).take(most).collect()
-    };
-    let shown = places.iter().map(|at| all[*at].clone()).collect();
-    let first = places.first().copied().unwrap_or(from);
-    let last = places.last().map_or(first, |last| last + 1);
-    (shown, first, last)
-}
-
-/// The spelling that most articles use; of equals the first in the order of the alphabet.
-pub(super) fn commonest(spellings: &[(String, u64)]) -> &str {
-    let best = spellings
-        .iter()
-        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
-    best.map_or("", |(spelling, _)| spelling.as_str())
-}
-
-/// Most articles first, then by key.
-pub(super) fn by_count(counts: &mut [LabelCount]) {
-    counts.sort_unstable_by(|a, b| b.articles.cmp(&a.articles).then_with(|| a.key.cmp(&b.key)));
-}
-
-impl Tables {
-    fn labels(&self, pick: impl Fn(&Scope) -> Option<&String>) -> Vec<LabelCount> {
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        for record in self.articles.values() {
-            for scope in lists::lists(&record.article.head) {
-                if let Some(key) = pick(&scope) {
-                    *counts.entry(key.clone()).or_default() += 1;
-                }
-            }
-        }
-        let mut all: Vec<LabelCount> = counts
-            .into_iter()
-            .map(|(key, articles)| {
-                let named = self
-                    .names
-                    .values()
-                    .find(|(scope, _)| pick(scope) == Some(&key));
-                LabelCount {
-                    name: named
-                        .map_or(key.as_str(), |(_, named)| commonest(&named.spellings))
-                        .to_owned(),
-                    key,
-                    articles,
-                }
-            })
-            .collect();
-        by_count(&mut all);
-        all
-    }
-
-    fn list(&self, selection: &Selection, page: Page) -> Listing {
-        let mut all: Vec<(Cursor, Arc<Article>)> = self
-            .articles
-            .iter()
-            .filter(|(_, record)| lists::fits(&record.article.head, selection))
-            .map(|(&seq, record)| {
-                (
-                    place(seq, &record.article.head),
-                    Arc::clone(&record.article),
-                )
-            })
-            .collect();
-        all.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
-        let (mut from, mut to) = match page {
-            Page::First { most } => (0, most.min(all.len())),
-            Page::After { cursor, most } => {
-                let from = all.partition_point(|(place, _)| *place >= cursor);
-                (from, from.saturating_add(most).min(all.len()))
-            }
-            Page::Before { cursor, most } => {
-                let to = all.partition_point(|(place, _)| *place > cursor);
-                (to.saturating_sub(most), to)
-            }
-        };
-        let mut shown = all[from..to].to_vec();
-        if let Some(limit) = selection.per_source {
-            (shown, from, to) = limited(&all, page, from, to, limit);
-        }
-        let named = self.names.get(&name(&selection.scope));
-        Listing {
-            articles: shown,
-            older: to < all.len(),
-            newer: from > 0,
-            known: named.is_some() || selection.scope == Scope::All,
-            as_of: Revision::default(),
-            touched: named.map_or(Timestamp::EPOCH, |(_, named)| named.touched),
-        }
     }
 }
 

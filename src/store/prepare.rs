@@ -255,7 +255,7 @@ impl<'a> Preparing<'a> {
                 .retain(|old| old.source != new.source || old.guid_key != new.guid_key);
             article.sightings.push(new);
         }
-        article.sightings = super::memory::in_order(&stand.head, article.sightings);
+        article.sightings = super::common::in_order(&stand.head, article.sightings);
         let body = whole(&article);
         self.put(stand, body, 0);
         Ok(())
