@@ -12,11 +12,12 @@ mod redo;
 mod renew;
 mod sets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use super::Error;
 use super::log::Pos;
@@ -34,7 +35,12 @@ pub(super) use sets::Chunk;
 #[derive(Debug)]
 pub(super) struct Index {
     table: RwLock<Table>,
+    /// Readers who wait for the writer.
+    waiting: AtomicUsize,
 }
+
+/// How often the writer looks whether the readers who waited have had their turn.
+const TURNS: usize = 50;
 
 /// The whole index: what sled has, with what is newer in memory.
 #[derive(Debug)]
@@ -42,6 +48,8 @@ pub(super) struct Table {
     db: Option<sled::Db>,
     dir: PathBuf,
     slots: BTreeMap<Vec<u8>, Slot>,
+    /// All packs of articles as sled has them, by number: each page of a list needs fifty of them, and they are short.
+    packs: HashMap<u64, Box<[u8]>>,
     /// Estimate of the bytes in `slots`.
     volume: usize,
     dirty: usize,
@@ -89,12 +97,13 @@ impl Table {
         guarded(move || {
             let db = open_db(&owned, cache)?;
             redo::finish(&owned, &db)?;
-            let (mark, figures) = disk::survey(&db)?;
+            let (mark, figures, packs) = disk::survey(&db)?;
             Ok(Self {
                 fresh: disk::fresh(&db)?,
                 db: Some(db),
                 dir: owned,
                 slots: BTreeMap::new(),
+                packs,
                 volume: 0,
                 dirty: 0,
                 sum: mark.sum,
@@ -113,6 +122,7 @@ impl Table {
             db: Some(db),
             dir: dir.to_owned(),
             slots: BTreeMap::new(),
+            packs: HashMap::new(),
             volume: 0,
             dirty: 0,
             sum: Sum::default(),
@@ -238,11 +248,11 @@ impl Table {
             let found = pack.binary_search_by_key(&seq, |(seq, _)| *seq);
             return Ok(found.ok().map(|at| pack[at].1.clone()));
         }
-        let Some(bytes) = self.stored(&key)? else {
+        let Some(bytes) = self.packs.get(&(seq / packed::PACK)) else {
             return Ok(None);
         };
         let begin = packed::pack_begin(&key).unwrap_or(0);
-        packed::read_one(begin, &bytes, seq).map_err(|packed::Unreadable| damaged(&key))
+        packed::read_one(begin, bytes, seq).map_err(|packed::Unreadable| damaged(&key))
     }
 
     /// The first articles whose number is not below `seq`: all that share an item.
@@ -415,17 +425,46 @@ impl Index {
     pub(super) fn new(table: Table) -> Self {
         Self {
             table: RwLock::new(table),
+            waiting: AtomicUsize::new(0),
         }
     }
 
     /// For one look. A panic of the writer does not stop readers: what it left half done is made anew from the log.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Table> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
+        match self.table.try_read() {
+            Ok(table) => table,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                self.waiting.fetch_add(1, Ordering::Relaxed);
+                let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                table
+            }
+        }
     }
 
     /// For the one writer.
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, Table> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets those in who wait, between two parts of a longer change. Without it the writer would take the lock again
+    /// before any of them is awake.
+    pub(super) fn give_way<'a>(
+        &'a self,
+        table: RwLockWriteGuard<'a, Table>,
+    ) -> RwLockWriteGuard<'a, Table> {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return table;
+        }
+        drop(table);
+        for _ in 0..TURNS {
+            if self.waiting.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        self.write()
     }
     /// Makes what sled has durable, as far as sled does that.
     pub(super) fn sync(&self) -> Result<(), Error> {

@@ -412,6 +412,7 @@ impl Writer {
             let items = one.items.iter().zip(&one.places);
             let mut table = self.core.index.write();
             for ((item, body), (at, length)) in items {
+                table = self.core.index.give_way(table);
                 let loc = Loc {
                     file,
                     at: u32::try_from(one.begin + at).unwrap_or(u32::MAX),

@@ -1,6 +1,7 @@
 //! sled itself: how it is opened, what it says of itself, and whether what it holds is what was written. sled may panic
 //! over damaged files, so whatever could meet damage runs on a thread of its own.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use super::figures::Figures;
 use crate::store::Error;
 use crate::store::codec::{In, Out};
 use crate::store::log::Pos;
+use crate::store::packed;
 
 /// sled's segments: its own default makes many small ones.
 const SEGMENT: usize = 8 << 20;
@@ -177,16 +179,22 @@ pub(super) fn note_fresh(db: &sled::Db, size: u64) {
     let _ = db.insert(FRESH, out.0);
 }
 
+/// Packs of articles by number.
+type Packs = HashMap<u64, Box<[u8]>>;
+
 /// Reads everything once: each item must be what its key says, and all together what was last written.
-pub(super) fn survey(db: &sled::Db) -> Result<(Mark, Figures), Refusal> {
+pub(super) fn survey(db: &sled::Db) -> Result<(Mark, Figures, Packs), Refusal> {
     let mark = Mark::of(db)?.ok_or("it was never finished")?;
-    let (mut sum, mut figures) = (Sum::default(), Figures::default());
+    let (mut sum, mut figures, mut packs) = (Sum::default(), Figures::default(), Packs::new());
     for item in db.iter() {
         let (key, bytes) = item.map_err(|error| error.to_string())?;
         if is_own(&key) {
             continue;
         }
         sum.add(&key, &bytes);
+        if let Some(begin) = packed::pack_begin(&key) {
+            packs.insert(begin / packed::PACK, bytes.as_ref().into());
+        }
         figures
             .read(&key, &bytes)
             .ok_or_else(|| format!("item {} cannot be read", hex(&key)))?;
@@ -197,7 +205,7 @@ pub(super) fn survey(db: &sled::Db) -> Result<(Mark, Figures), Refusal> {
             sum.items
         ));
     }
-    Ok((mark, figures))
+    Ok((mark, figures, packs))
 }
 
 /// True for the keys of what sled says of itself: they are no items of the index.

@@ -1,19 +1,24 @@
 //! From memory to sled: what changed since the last flush goes there while readers go on.
 
-use std::sync::Arc;
-
 use super::disk::{Mark, Stored, refused};
 use super::redo::{self, Redo};
 use super::{Index, Table, Value, encode, weight};
 use crate::store::Error;
+use crate::store::packed;
 
 /// Unchanged items that stay in memory after a flush, in bytes.
 const WARM: usize = 12 << 20;
 /// Items whose stand is noted before readers get their turn.
 const AT_ONCE: usize = 128;
 
-/// An item's key, and what sled has of it now.
-type Written = (Arc<[u8]>, Option<Stored>);
+/// An item on its way to sled.
+struct Written {
+    key: Box<[u8]>,
+    /// What sled will have of it.
+    stored: Option<Stored>,
+    /// Its bytes, if they stay in memory.
+    pack: Option<(u64, Option<Box<[u8]>>)>,
+}
 
 impl Table {
     /// All that sled does not have yet.
@@ -30,14 +35,25 @@ impl Table {
                 sum.add(key, bytes);
             }
             redo.push(key, bytes.as_deref());
-            let stored = bytes.map(|bytes| Stored::of(key, &bytes));
-            written.push((key.as_slice().into(), stored));
+            written.push(Written {
+                key: key.as_slice().into(),
+                stored: bytes.as_ref().map(|bytes| Stored::of(key, bytes)),
+                pack: packed::pack_begin(key)
+                    .map(|begin| (begin / packed::PACK, bytes.map(Vec::into_boxed_slice))),
+            });
         }
         redo.after = Mark {
             sum,
             applied: self.applied,
         };
         (redo, written)
+    }
+
+    fn settle_pack(&mut self, number: u64, bytes: Option<Box<[u8]>>) {
+        match bytes {
+            Some(bytes) => self.packs.insert(number, bytes),
+            None => self.packs.remove(&number),
+        };
     }
 
     fn settle(&mut self, key: &[u8], stored: Option<Stored>) {
@@ -81,29 +97,36 @@ impl Index {
             }
         }
         redo.after.put(&db)?;
-        self.settle(redo.after, &written);
+        self.settle(redo.after, written);
         Ok(())
     }
 
     /// Notes what sled has now, and lets go of what need not stay in memory.
-    fn settle(&self, mark: Mark, written: &[Written]) {
+    fn settle(&self, mark: Mark, written: Vec<Written>) {
         if self.read().volume > WARM {
             let mut table = self.write();
             table.sum = mark.sum;
             table.dirty = 0;
             table.volume = 0;
+            for (number, bytes) in written.into_iter().filter_map(|one| one.pack) {
+                table.settle_pack(number, bytes);
+            }
             let all = std::mem::take(&mut table.slots);
             drop(table);
             // Taking so much apart takes a while, and nobody waits for it.
             drop(all);
             return;
         }
-        self.write().sum = mark.sum;
-        for some in written.chunks(AT_ONCE) {
-            let mut table = self.write();
-            for (key, stored) in some {
-                table.settle(key, *stored);
+        let mut table = self.write();
+        table.sum = mark.sum;
+        for (n, one) in written.into_iter().enumerate() {
+            if n % AT_ONCE == 0 {
+                table = self.give_way(table);
             }
+            if let Some((number, bytes)) = one.pack {
+                table.settle_pack(number, bytes);
+            }
+            table.settle(&one.key, one.stored);
         }
     }
 }
