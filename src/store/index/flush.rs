@@ -184,6 +184,8 @@ mod tests {
             for (key, bytes) in redo.items().take(stop) {
                 redo::put(&db, key, bytes).unwrap();
             }
+            // As if it had been killed a moment later: what sled has in memory would be in the way of the next opening.
+            db.flush().unwrap();
             drop((db, index));
             let table = Table::open(dir.path(), CACHE).unwrap();
             assert_eq!(table.applied, Pos { file: 1, at: 77 });
