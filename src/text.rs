@@ -9,6 +9,10 @@ use unicode_normalization::UnicodeNormalization;
 /// simplified ones, and the last word in the singular if it is a Latin one. Empty if nothing is left.
 #[must_use]
 pub fn key(label: &str) -> String {
+    if label.is_ascii() {
+        let words: Vec<&str> = label.trim_start_matches('#').split_whitespace().collect();
+        return singular(&words.join(" ").to_ascii_lowercase());
+    }
     let folded: String = label.nfkc().flat_map(char::to_lowercase).collect();
     // Lower-casing can leave something to compose (İ becomes i and a dot above).
     let folded: String = folded.nfkc().collect();
