@@ -36,6 +36,10 @@ use aggd::store::{self, Batch, Change, Keep, Options, Page, Store};
 
 use sample::{SOURCES, Samples, seen, source, tag_key};
 
+/// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Articles of one commit.
 const AT_ONCE: u64 = 20;
 /// `[store] cache`.
