@@ -1,7 +1,8 @@
 //! One article as all three formats show it: every text clean, every address absolute, nothing left to decide.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::names::Names;
 use super::plain;
 use super::{Extent, Settings};
 use crate::html as html_room;
@@ -16,36 +17,6 @@ use crate::text;
 const SUMMARY: usize = 300;
 /// Characters of a title that is made from the text.
 const TITLE: usize = 80;
-
-/// How labels are spelt, by key: what the store says of all articles together.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Names {
-    /// Tags.
-    pub(super) tags: HashMap<String, String>,
-    /// Categories.
-    pub(super) categories: HashMap<String, String>,
-}
-
-impl Names {
-    /// The spelling of a tag to show and to use in URLs.
-    pub(super) fn tag<'a>(&'a self, settings: &'a Settings, key: &str) -> Option<&'a str> {
-        let label = settings.label.label.get(key);
-        label.or_else(|| self.tags.get(key)).map(String::as_str)
-    }
-
-    /// The spelling of a category to use in URLs.
-    pub(super) fn category<'a>(&'a self, settings: &'a Settings, key: &str) -> Option<&'a str> {
-        let configured = settings
-            .label
-            .categories
-            .get(key)
-            .map(|category| &category.name);
-        configured
-            .filter(|name| !name.is_empty())
-            .or_else(|| self.categories.get(key))
-            .map(String::as_str)
-    }
-}
 
 /// What an item is made with.
 pub(super) struct Context<'a> {

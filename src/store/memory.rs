@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use super::item::scope_parts;
 use super::lists::{self, SHOWN};
 use super::lsh::Print;
 use super::schedule::Schedule;
@@ -51,6 +52,8 @@ struct Record {
 struct Named {
     spellings: Vec<(String, u64)>,
     touched: Timestamp,
+    /// How it is spelt for readers: as most articles of the commit that first published it spell it.
+    shown: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -119,6 +122,11 @@ impl Memory {
         if let Some((source, state, lease)) = batch.visit {
             inner.schedule.give_back(lease, Some(state.next_due));
             tables.visited(source, state, now);
+        }
+        for (_, named) in tables.names.values_mut() {
+            if named.shown.is_none() {
+                named.shown = commonest(&named.spellings).map(str::to_owned);
+            }
         }
         inner.tables = tables;
         if !changes.is_empty() {
@@ -591,11 +599,21 @@ fn limited(
 }
 
 /// The spelling that most articles use; of equals the first in the order of the alphabet.
-pub(super) fn commonest(spellings: &[(String, u64)]) -> &str {
-    let best = spellings
+pub(super) fn commonest(spellings: &[(String, u64)]) -> Option<&str> {
+    spellings
         .iter()
-        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
-    best.map_or("", |(spelling, _)| spelling.as_str())
+        .filter(|(_, count)| *count > 0)
+        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)))
+        .map(|(spelling, _)| spelling.as_str())
+}
+
+fn label(named: Option<&Named>, key: String, articles: u64) -> LabelCount {
+    let name = named.and_then(|named| named.shown.clone());
+    LabelCount {
+        name: name.unwrap_or_else(|| key.clone()),
+        key,
+        articles,
+    }
 }
 
 /// Most articles first, then by key.
@@ -616,17 +634,9 @@ impl Tables {
         let mut all: Vec<LabelCount> = counts
             .into_iter()
             .map(|(key, articles)| {
-                let named = self
-                    .names
-                    .values()
-                    .find(|(scope, _)| pick(scope) == Some(&key));
-                LabelCount {
-                    name: named
-                        .map_or(key.as_str(), |(_, named)| commonest(&named.spellings))
-                        .to_owned(),
-                    key,
-                    articles,
-                }
+                let mut all = self.names.values();
+                let named = all.find(|(scope, _)| pick(scope) == Some(&key));
+                label(named.map(|(_, named)| named), key, articles)
             })
             .collect();
         by_count(&mut all);
@@ -858,6 +868,19 @@ impl Store for Memory {
             Scope::Category(key) => Some(key),
             _ => None,
         }))
+    }
+
+    async fn labels(&self, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error> {
+        let inner = self.lock();
+        let tables = &inner.tables;
+        let one = |scope: &Scope| {
+            let (_, named) = tables.names.get(&name(scope))?;
+            let stands = |record: &&Record| lists::lists(&record.article.head).contains(scope);
+            let articles = tables.articles.values().filter(stands).count() as u64;
+            let key = scope_parts(scope).1.to_owned();
+            Some(label(Some(named), key, articles))
+        };
+        Ok(scopes.iter().map(one).collect())
     }
 
     async fn sightings(
