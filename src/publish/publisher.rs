@@ -69,6 +69,8 @@ pub struct Publisher {
     cache: Cache,
     /// Renderings at once: as many as there are cores.
     renders: Semaphore,
+    /// Searches at once: half of the cores, so that those who know what they want need not wait for those who look.
+    searches: Semaphore,
     followed: watch::Sender<Revision>,
 }
 
@@ -84,6 +86,7 @@ impl Publisher {
             metrics,
             settings: ArcSwap::from_pointee(settings),
             renders: Semaphore::new(cores),
+            searches: Semaphore::new(cores.div_ceil(2)),
         }
     }
 
@@ -335,9 +338,9 @@ impl Publisher {
     }
 
     async fn gather(&self, settings: &Arc<Settings>, request: &Request) -> Result<Gathered, Error> {
-        // A search reads much: no more of them at once than there are cores.
+        // A search reads much.
         let _permit = match request.list() {
-            Some(List::Search) => Some(self.renders.acquire().await),
+            Some(List::Search) => Some(self.searches.acquire().await),
             _ => None,
         };
         gather::gather(&*self.store, settings, request).await

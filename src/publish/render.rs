@@ -228,16 +228,10 @@ fn feed(
             months: &shown.months,
             updated,
         };
-        let sheet = sheet::sheet(
-            context,
-            request,
-            list,
-            format,
-            month,
-            &standing,
-            items.clone(),
-        );
+        let moved = std::mem::take(&mut items);
+        let sheet = sheet::sheet(context, request, list, format, month, &standing, moved);
         let body = sheet::write(&sheet, format)?;
+        items = sheet.items;
         let count = items.len();
         if body.len() <= most || count == 0 || (count == 1 && items[0].html.is_none()) {
             break body;
