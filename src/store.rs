@@ -470,6 +470,8 @@ pub trait Store: Send + Sync + 'static {
     async fn tags(&self) -> Result<Vec<LabelCount>, Error>;
     /// The categories that public articles have, with counts, most articles first.
     async fn categories(&self) -> Result<Vec<LabelCount>, Error>;
+    /// Some tags and categories, in the order asked; `None` for what no public article ever had.
+    async fn labels(&self, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error>;
     /// Sightings in order of arrival of their articles, private ones included, from the one after `after`.
     async fn sightings(
         &self,

@@ -389,6 +389,7 @@ pub(super) fn known_names(core: &Core) -> Result<Vec<Name>, Error> {
                 all.push(Name {
                     scope,
                     touched: rec.touched,
+                    shown: rec.shown.clone(),
                 });
             }
         }

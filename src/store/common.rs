@@ -39,11 +39,12 @@ pub(super) fn in_order(head: &Head, mut all: Vec<Sighting>) -> Vec<Sighting> {
 }
 
 /// The spelling that most articles use; of equals the first in the order of the alphabet.
-pub(super) fn commonest(spellings: &[(String, u64)]) -> &str {
-    let best = spellings
+pub(super) fn commonest(spellings: &[(String, u64)]) -> Option<&str> {
+    spellings
         .iter()
-        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
-    best.map_or("", |(spelling, _)| spelling.as_str())
+        .filter(|(_, count)| *count > 0)
+        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)))
+        .map(|(spelling, _)| spelling.as_str())
 }
 
 /// Most articles first, then by key.

@@ -126,11 +126,7 @@ fn labels(core: &Core, kind: u8) -> Result<Vec<LabelCount>, Error> {
             if let (Value::Name(rec), Ok(key)) = (value, String::from_utf8(key[2..].to_vec()))
                 && rec.count > 0
             {
-                all.push(LabelCount {
-                    name: shown(&rec, &key).to_owned(),
-                    key,
-                    articles: rec.count,
-                });
+                all.push(label(&rec, key));
             }
         }
     }
@@ -138,9 +134,26 @@ fn labels(core: &Core, kind: u8) -> Result<Vec<LabelCount>, Error> {
     Ok(all)
 }
 
-fn shown<'a>(rec: &'a NameRec, key: &'a str) -> &'a str {
-    let name = commonest(&rec.spellings);
-    if name.is_empty() { key } else { name }
+fn label(rec: &NameRec, key: String) -> LabelCount {
+    let decided = Some(rec.shown.as_str()).filter(|shown| !shown.is_empty());
+    let name = decided
+        .or_else(|| commonest(&rec.spellings))
+        .unwrap_or(&key);
+    LabelCount {
+        name: name.to_owned(),
+        key,
+        articles: rec.count,
+    }
+}
+
+/// What is known of some tags and categories.
+fn some_labels(core: &Core, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error> {
+    let one = |scope: &Scope| {
+        let (kind, key) = scope_parts(scope);
+        let known = core.index.read().name(kind, key)?.filter(|rec| rec.known);
+        Ok(known.map(|rec| label(&rec, key.to_owned())))
+    };
+    scopes.iter().map(one).collect()
 }
 
 fn known(core: &Core, keys: &[Key]) -> Result<Known, Error> {
@@ -388,6 +401,11 @@ impl Store for Engine {
 
     async fn categories(&self) -> Result<Vec<LabelCount>, Error> {
         self.ask(|core| labels(core, b'c')).await
+    }
+
+    async fn labels(&self, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error> {
+        let scopes = scopes.to_vec();
+        self.ask(move |core| some_labels(core, &scopes)).await
     }
 
     async fn sightings(

@@ -530,7 +530,9 @@ fn weight(key: &[u8], value: &Value) -> usize {
         Value::Gone => 0,
         Value::Set(chunk) => chunk.places.len() * 16,
         Value::Pack(pack) => pack.len() * 150,
-        Value::Name(name) => 80 + name.months.len() * 16 + name.spellings.len() * 48,
+        Value::Name(name) => {
+            80 + name.months.len() * 16 + name.spellings.len() * 48 + name.shown.len()
+        }
         Value::Raw(bytes) => bytes.len(),
     };
     120 + key.len() + inner

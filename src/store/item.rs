@@ -94,6 +94,8 @@ pub(super) struct Tombstone {
 pub(super) struct Name {
     pub(super) scope: Scope,
     pub(super) touched: Timestamp,
+    /// How it is spelt for readers, if it has a spelling.
+    pub(super) shown: String,
 }
 
 const PUT: u8 = 1;
@@ -202,6 +204,9 @@ fn encode(item: &Item) -> (u8, Vec<u8>) {
         Item::Name(name) => {
             put_scope(&mut out, &name.scope);
             out.signed(name.touched.as_micros());
+            if !name.shown.is_empty() {
+                out.text(&name.shown);
+            }
             NAME
         }
         Item::Note(name) => {
@@ -256,6 +261,11 @@ fn decode(kind: u8, meta: &[u8]) -> Option<Item> {
         NAME => Item::Name(Box::new(Name {
             scope: take_scope(&mut input)?,
             touched: take_time(&mut input)?,
+            // Older logs end here.
+            shown: match input.0 {
+                [] => String::new(),
+                _ => input.text()?.to_owned(),
+            },
         })),
         NOTE => Item::Note(input.text()?.to_owned()),
         MARKS => Item::Marks(Marks {

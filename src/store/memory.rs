@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::common::{FORGET_AT_ONCE, SPELLINGS, day, days, in_order, prefix};
+use super::common::{FORGET_AT_ONCE, SPELLINGS, commonest, day, days, in_order, prefix};
+use super::item::scope_parts;
 use super::lists::{self, SHOWN};
 use super::lsh::Print;
 use super::schedule::Schedule;
@@ -25,6 +26,8 @@ use crate::model::label::{Cursor, LabelCount, Scope, Selection};
 use crate::model::signature::{Estimate, SERIES, Signature, TITLE};
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
+
+use pages::label;
 
 /// A store in memory.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ struct Record {
 struct Named {
     spellings: Vec<(String, u64)>,
     touched: Timestamp,
+    /// How it is spelt for readers: as most articles of the commit that first published it spell it.
+    shown: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -117,6 +122,11 @@ impl Memory {
         if let Some((source, state, lease)) = batch.visit {
             inner.schedule.give_back(lease, Some(state.next_due));
             tables.visited(source, state, now);
+        }
+        for (_, named) in tables.names.values_mut() {
+            if named.shown.is_none() {
+                named.shown = commonest(&named.spellings).map(str::to_owned);
+            }
         }
         inner.tables = tables;
         if !changes.is_empty() {
@@ -716,6 +726,19 @@ impl Store for Memory {
             Scope::Category(key) => Some(key),
             _ => None,
         }))
+    }
+
+    async fn labels(&self, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error> {
+        let inner = self.lock();
+        let tables = &inner.tables;
+        let one = |scope: &Scope| {
+            let (_, named) = tables.names.get(&name(scope))?;
+            let stands = |record: &&Record| lists::lists(&record.article.head).contains(scope);
+            let articles = tables.articles.values().filter(stands).count() as u64;
+            let key = scope_parts(scope).1.to_owned();
+            Some(label(Some(named), key, articles))
+        };
+        Ok(scopes.iter().map(one).collect())
     }
 
     async fn sightings(

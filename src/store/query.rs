@@ -38,12 +38,13 @@ fn once(core: &Core, selection: &Selection, page: Page) -> Result<Listing, Error
     let Some(mut query) = Query::new(core, selection, &mut listing)? else {
         return Ok(listing);
     };
+    let ended;
     match page {
         Page::First { most } => {
-            listing.articles = query.older(LAST, most)?;
+            (listing.articles, ended) = query.older(LAST, most)?;
         }
         Page::After { cursor, most } => {
-            listing.articles = query.older(below(first_at(cursor)), most)?;
+            (listing.articles, ended) = query.older(below(first_at(cursor)), most)?;
             let newest = listing.articles.first().map_or(cursor, |(place, _)| *place);
             let from = if listing.articles.is_empty() {
                 first_at(cursor)
@@ -53,12 +54,12 @@ fn once(core: &Core, selection: &Selection, page: Page) -> Result<Listing, Error
             listing.newer = query.any(from, Way::Newer)?;
         }
         Page::Before { cursor, most } => {
-            listing.articles = query.newer(above(last_at(cursor)), most)?;
+            (listing.articles, ended) = query.newer(above(last_at(cursor)), most)?;
             listing.articles.reverse();
             let newest = listing.articles.first().map(|(place, _)| *place);
             listing.newer = match newest {
-                Some(newest) => query.any(above(last_at(newest)), Way::Newer)?,
-                None => false,
+                Some(newest) if !ended => query.any(above(last_at(newest)), Way::Newer)?,
+                _ => false,
             };
             let oldest = listing.articles.last().map(|(place, _)| *place);
             let from = oldest.map_or(last_at(cursor), |oldest| below(first_at(oldest)));
@@ -72,7 +73,7 @@ fn once(core: &Core, selection: &Selection, page: Page) -> Result<Listing, Error
         (None, Page::After { cursor, .. }) => below(first_at(cursor)),
         (None, _) => LAST,
     };
-    listing.older = query.any(from, Way::Older)?;
+    listing.older = !ended && query.any(from, Way::Older)?;
     Ok(listing)
 }
 
@@ -113,9 +114,20 @@ struct Walk {
     /// Members, for beginning with the shortest list.
     count: u64,
     chunk: Option<(Place, Arc<Chunk>)>,
+    /// Members of the chunk before the place that was looked for last: the next one is near, nearly always.
+    before: usize,
 }
 
 impl Walk {
+    fn new(kind: u8, id: u32, count: u64) -> Self {
+        Self {
+            prefix: list_prefix(kind, id),
+            count,
+            chunk: None,
+            before: 0,
+        }
+    }
+
     /// The nearest member at or beyond a place.
     fn seek(&mut self, table: &Table, place: Place, way: Way) -> Result<Option<Place>, Error> {
         let mut from = place;
@@ -134,9 +146,9 @@ impl Walk {
             };
             match way {
                 Way::Older => {
-                    let behind = chunk.places.partition_point(|member| *member <= from);
-                    if behind > 0 {
-                        return Ok(Some(chunk.places[behind - 1]));
+                    self.before = point(&chunk.places, self.before, |member| member <= from);
+                    if self.before > 0 {
+                        return Ok(Some(chunk.places[self.before - 1]));
                     }
                     if *begin == (0, 0) {
                         return Ok(None);
@@ -144,8 +156,8 @@ impl Walk {
                     from = below(*begin);
                 }
                 Way::Newer => {
-                    let at = chunk.places.partition_point(|member| *member < from);
-                    if let Some(member) = chunk.places.get(at) {
+                    self.before = point(&chunk.places, self.before, |member| member < from);
+                    if let Some(member) = chunk.places.get(self.before) {
                         return Ok(Some(*member));
                     }
                     if chunk.upper == LAST {
@@ -156,6 +168,18 @@ impl Walk {
             }
         }
     }
+}
+
+/// The number of members, all at the beginning, for which `holds` is true; it is near `guess` if one walks step by step.
+fn point(members: &[Place], guess: usize, holds: impl Fn(Place) -> bool) -> usize {
+    let fits = |at: usize| {
+        at <= members.len()
+            && (at == 0 || holds(members[at - 1]))
+            && members.get(at).is_none_or(|member| !holds(*member))
+    };
+    let near = [guess, guess.wrapping_sub(1), guess.wrapping_add(1)];
+    let found = near.into_iter().find(|at| fits(*at));
+    found.unwrap_or_else(|| members.partition_point(|member| holds(*member)))
 }
 
 /// Lists of which an article must stand in one.
@@ -190,8 +214,11 @@ enum Seen {
     Fitting(Place, Rec),
 }
 
-/// Articles that fit, and where to look on.
+/// Places that fit, and where to look on; `None` behind the last one.
 type Stretch = (Vec<(Place, Rec)>, Option<Place>);
+
+/// Articles in the order of a walk, and whether it came to the end: then nobody need look there again.
+type Walked = (Vec<(Cursor, Arc<Article>)>, bool);
 
 /// A selection as sets to merge.
 struct Query<'a> {
@@ -263,11 +290,7 @@ impl<'a> Query<'a> {
             return Ok(None);
         };
         listing.touched = named.touched;
-        let walk = Walk {
-            prefix: list_prefix(kind, named.id),
-            count: named.count,
-            chunk: None,
-        };
+        let walk = Walk::new(kind, named.id, named.count);
         let mut all = vec![OneOf(vec![walk])];
         // Outputs may hold private articles, and these can be narrowed down apart from the public lists.
         let hidden = matches!(selection.scope, Scope::Output(_));
@@ -426,20 +449,15 @@ impl<'a> Query<'a> {
         Ok(false)
     }
 
-    fn older(&mut self, from: Place, most: usize) -> Result<Vec<(Cursor, Arc<Article>)>, Error> {
+    fn older(&mut self, from: Place, most: usize) -> Result<Walked, Error> {
         self.collect(from, most, Way::Older)
     }
 
-    fn newer(&mut self, from: Place, most: usize) -> Result<Vec<(Cursor, Arc<Article>)>, Error> {
+    fn newer(&mut self, from: Place, most: usize) -> Result<Walked, Error> {
         self.collect(from, most, Way::Newer)
     }
 
-    fn collect(
-        &mut self,
-        from: Place,
-        most: usize,
-        way: Way,
-    ) -> Result<Vec<(Cursor, Arc<Article>)>, Error> {
+    fn collect(&mut self, from: Place, most: usize, way: Way) -> Result<Walked, Error> {
         let mut found = Vec::with_capacity(most.min(512));
         let mut of_source: HashMap<SourceId, u32> = HashMap::new();
         let (mut looked, mut next) = (0, Some(from));
@@ -473,7 +491,7 @@ impl<'a> Query<'a> {
                 }
             }
         }
-        Ok(found)
+        Ok((found, next.is_none()))
     }
 }
 
@@ -483,11 +501,7 @@ fn lists_of(core: &Core, scope: &Scope, hidden: bool) -> Result<OneOf, Error> {
     let Some(named) = core.index.read().name(kind, name)? else {
         return Ok(OneOf(Vec::new()));
     };
-    let walk = |kind: u8, count: u64| Walk {
-        prefix: list_prefix(kind, named.id),
-        count,
-        chunk: None,
-    };
+    let walk = |kind: u8, count: u64| Walk::new(kind, named.id, count);
     let mut walks = vec![walk(kind, named.count)];
     if hidden {
         walks.push(walk(kind.to_ascii_uppercase(), 1));

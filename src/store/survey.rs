@@ -146,6 +146,7 @@ mod tests {
         let name = Name {
             scope: Scope::Tag("社会".to_owned()),
             touched: Timestamp::from_secs(5),
+            shown: "社会".to_owned(),
         };
         draft.push(&Item::Name(Box::new(name)), &[]);
         draft.seal(FrameHead {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Tables, name, place};
+use super::{Named, Tables, name, place};
 use crate::model::article::{Article, Revision};
 use crate::model::label::{Cursor, LabelCount, Scope, Selection};
 use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
-use crate::store::common::{by_count, commonest};
+use crate::store::common::by_count;
 use crate::store::{Listing, Page, lists};
 
 impl Tables {
@@ -24,17 +24,9 @@ impl Tables {
         let mut all: Vec<LabelCount> = counts
             .into_iter()
             .map(|(key, articles)| {
-                let named = self
-                    .names
-                    .values()
-                    .find(|(scope, _)| pick(scope) == Some(&key));
-                LabelCount {
-                    name: named
-                        .map_or(key.as_str(), |(_, named)| commonest(&named.spellings))
-                        .to_owned(),
-                    key,
-                    articles,
-                }
+                let mut all = self.names.values();
+                let named = all.find(|(scope, _)| pick(scope) == Some(&key));
+                label(named.map(|(_, named)| named), key, articles)
             })
             .collect();
         by_count(&mut all);
@@ -107,4 +99,14 @@ fn limited(
     let first = places.first().copied().unwrap_or(from);
     let last = places.last().map_or(first, |last| last + 1);
     (shown, first, last)
+}
+
+/// A label as readers see it.
+pub(super) fn label(named: Option<&Named>, key: String, articles: u64) -> LabelCount {
+    let name = named.and_then(|named| named.shown.clone());
+    LabelCount {
+        name: name.unwrap_or_else(|| key.clone()),
+        key,
+        articles,
+    }
 }
