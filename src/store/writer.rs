@@ -537,9 +537,14 @@ impl Writer {
             || (dirty + light > 0 && self.last_flush.elapsed() >= FLUSH_AFTER);
         if due && !self.core.full.load(Ordering::Relaxed) {
             self.guard(|writer| {
-                if let Err(error) = writer.flush() {
-                    tracing::error!(%error, "the index could not be written");
-                    writer.broken = true;
+                match writer.flush() {
+                    Ok(()) => {}
+                    // Nothing has changed: it waits in memory until there is space.
+                    Err(Error::Full { .. }) => writer.core.full.store(true, Ordering::Relaxed),
+                    Err(error) => {
+                        tracing::error!(%error, "the index could not be written");
+                        writer.broken = true;
+                    }
                 }
             });
         }
