@@ -125,6 +125,10 @@ fn measure(dir: &Path, language: &str) -> std::io::Result<()> {
     let learnt = Learnt::default();
     for round in ["untaught", "taught"] {
         let (mut precision, mut recall, mut f1) = (0.0, 0.0, 0.0);
+        // The tables of a language come into memory, or leave it, with the first text.
+        if let Some((headline, body, _)) = texts.first() {
+            let _ = extract(headline, body, language, &learnt);
+        }
         let begin = Instant::now();
         let found: Vec<Found> = texts
             .iter()

@@ -3,7 +3,11 @@
 //! A store of 100,000 articles with 20,000 tags is made in a temporary directory, always the same: tags from one that
 //! stands on every second article to those that stand on one or two. Then the newest 50 of tags, of ANDs, ORs and NOTs
 //! of three, and of outputs are read, and rendered as a reader would get them, each under an address that nobody asked
-//! for before. The worst cases are among them: tags that are common and never meet.
+//! for before. The worst cases are among them: tags that are common and never meet. A list that takes 5 ms or more is a
+//! failure, and so is memory that grows with tags that nobody asked for.
+//!
+//! Then articles are committed one by one while readers ask for two hundred feeds: how long it takes until each feed that is
+//! concerned shows the article. More than a second is a failure, and so is any other feed that was made anew.
 
 #![expect(
     clippy::print_stdout,
@@ -24,6 +28,8 @@ use aggd::model::time::Timestamp;
 use aggd::publish::address::Request;
 use aggd::publish::{Answer, Options, Output, Publisher, Settings, Shape, Site};
 use aggd::store::{self, Batch, Change, Page, Store};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 const SOURCES: u64 = 50;
 const OUTPUTS: [(&str, u64); 3] = [("most", 2), ("some", 50), ("few", 5000)];
@@ -153,7 +159,8 @@ fn resident() -> f64 {
     kib.unwrap_or(0.0) / 1024.0
 }
 
-fn row(name: &str, mut times: Vec<Duration>) {
+/// Prints a line of the table; gives the time that 99 of 100 kept to.
+fn row(name: &str, mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     let at = |part: usize| times[(times.len() - 1) * part / 100].as_secs_f64() * 1000.0;
     println!(
@@ -162,6 +169,7 @@ fn row(name: &str, mut times: Vec<Duration>) {
         at(99),
         at(100)
     );
+    at(99)
 }
 
 /// What is asked for in one round.
@@ -275,6 +283,131 @@ fn settings() -> Settings {
     }
 }
 
+/// Searches: for what stands everywhere, and for what stands nowhere, which reads as much as a search may.
+async fn search(publisher: &Publisher) {
+    for (name, words) in [
+        ("a word of all", "words"),
+        ("two of them, zh", "文字 新闻"),
+        ("a word of none", "xyzzy"),
+    ] {
+        let mut times = Vec::new();
+        for round in 0..10 {
+            let since = format!("2001-01-01T00:00:{round:02}Z");
+            let target = format!("/search.json?q={}&since={since}", words.replace(' ', "%20"));
+            let request = Request::parse(&target).unwrap();
+            let begun = Instant::now();
+            publisher.get(&request).await.unwrap();
+            times.push(begun.elapsed());
+        }
+        row(&format!("a search for {name}"), times);
+    }
+}
+
+/// What readers ask for all the time: everything, outputs, sources, tags.
+fn hot(tags: u64) -> Vec<(String, Scope)> {
+    let outputs =
+        OUTPUTS.map(|(id, _)| (format!("outputs/{id}.rss"), Scope::Output(id.to_owned())));
+    let sources = (0..SOURCES).map(|number| {
+        let id = SourceId::new(&format!("source-{number}")).unwrap();
+        (format!("sources/{id}.atom"), Scope::Source(id))
+    });
+    let tags = (0..146.min(tags)).map(|number| {
+        let name = tag_name(number);
+        let address = aggd::publish::address::segment(&name);
+        (
+            format!("tags/{address}.json"),
+            Scope::Tag(aggd::text::key(&name)),
+        )
+    });
+    let all = [("all.rss".to_owned(), Scope::All)];
+    all.into_iter()
+        .chain(outputs)
+        .chain(sources)
+        .chain(tags)
+        .collect()
+}
+
+/// How long it takes until every feed shows what was committed. True if each was in time and no other was touched.
+async fn news(store: &dyn Store, publisher: &Arc<Publisher>, articles: u64, tags: u64) -> bool {
+    const ROUNDS: u64 = 60;
+    let stop = CancellationToken::new();
+    let tracker = TaskTracker::new();
+    tracker.spawn(Arc::clone(publisher).run(stop.clone()));
+    let hot = hot(tags);
+    let mut dice = Dice(5);
+    let (mut times, mut reached, mut disturbed) = (Vec::new(), 0, 0);
+    for round in 0..ROUNDS {
+        let mut before = Vec::new();
+        for (asked, _) in &hot {
+            let request = Request::parse(&format!("/{asked}")).unwrap();
+            if let Answer::Document(document) = publisher.get(&request).await.unwrap() {
+                before.push(document);
+            }
+        }
+        assert_eq!(before.len(), hot.len(), "an address moved");
+        let change = article(articles + round, tags, &mut dice);
+        let Change::New { article, .. } = &change else {
+            return false;
+        };
+        let head = article.head.clone();
+        let batch = Batch {
+            changes: vec![change],
+            ..Batch::default()
+        };
+        store
+            .commit(batch, Timestamp::from_secs(1_770_000_000))
+            .await
+            .unwrap();
+        let committed = Instant::now();
+        let concerned = |scope: &Scope| match scope {
+            Scope::All => true,
+            Scope::Tag(key) => head.tags.iter().any(|tag| tag.key == *key),
+            Scope::Source(id) => head.source == *id,
+            Scope::Output(id) => head.outputs.contains(id),
+            Scope::Category(_) => false,
+        };
+        let id = head.id.to_string();
+        let mut waiting: Vec<usize> = (0..hot.len()).filter(|at| concerned(&hot[*at].1)).collect();
+        while !waiting.is_empty() && committed.elapsed() < Duration::from_secs(5) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            waiting.retain(|at| {
+                let shown = publisher.cached(&hot[*at].0);
+                let there = shown.is_some_and(|document| {
+                    document
+                        .plain()
+                        .windows(id.len())
+                        .any(|some| some == id.as_bytes())
+                });
+                if there {
+                    times.push(committed.elapsed());
+                    reached += 1;
+                }
+                !there
+            });
+        }
+        times.extend(waiting.iter().map(|_| committed.elapsed()));
+        for ((asked, scope), old) in hot.iter().zip(&before) {
+            let same = publisher
+                .cached(asked)
+                .is_some_and(|now| Arc::ptr_eq(&now, old));
+            disturbed += usize::from(!concerned(scope) && !same);
+        }
+    }
+    stop.cancel();
+    tracker.close();
+    tracker.wait().await;
+    let slowest = times.iter().max().copied().unwrap_or_default();
+    row(
+        &format!(
+            "{ROUNDS} commits, shown {reached} times in {} feeds",
+            hot.len()
+        ),
+        times,
+    );
+    println!("{disturbed} feeds were made anew that no commit concerned");
+    slowest < Duration::from_secs(1) && disturbed == 0
+}
+
 async fn measure(articles: u64, tags: u64, rounds: usize) {
     let dir = tempfile::tempdir().unwrap();
     let options = store::Options {
@@ -302,6 +435,11 @@ async fn measure(articles: u64, tags: u64, rounds: usize) {
         settings(),
     ));
     let open = resident();
+    let one = Request::parse(&format!("/tags/{}.atom", tag_name(0))).unwrap();
+    publisher.get(&one).await.unwrap();
+    let grown = resident() - open;
+    println!("asking for one tag of them: {grown:.1} MiB more in memory");
+    let mut slowest = 0.0_f64;
     println!(
         "{:<44} {:>8} {:>8} {:>8}",
         "newest 50, ms", "p50", "p99", "worst"
@@ -333,16 +471,21 @@ async fn measure(articles: u64, tags: u64, rounds: usize) {
                 rendered.push(took);
             }
         }
-        row(&format!("{name}: read"), read);
+        slowest = slowest.max(row(&format!("{name}: read"), read));
         if !rendered.is_empty() {
-            row(&format!("{name}: read and rendered"), rendered);
+            slowest = slowest.max(row(&format!("{name}: read and rendered"), rendered));
         }
     }
     println!(
         "{:.1} MiB more in memory after that (articles and documents in their caches)",
         resident() - open
     );
+    search(&publisher).await;
+    let in_time = news(&*store, &publisher, articles, tags).await;
     store.close().await.unwrap();
+    assert!(slowest < 5.0, "a list takes {slowest:.1} ms");
+    assert!(grown < 4.0, "memory grows with tags that nobody asked for");
+    assert!(in_time, "a change came late, or where it does not belong");
 }
 
 fn main() {

@@ -87,6 +87,11 @@ pub enum Request {
     Retag(labels::Retag),
     /// Where everything public is published: targets of [`Request::Preview`].
     Addresses {},
+    /// Several published lists, rendered: some [`lists::Previewed`], as many of the first as fit one answer.
+    Documents {
+        /// Addresses, as in [`lists::Preview`].
+        targets: Vec<String>,
+    },
     /// Why an article is as it is: [`articles::Explanation`].
     Explain {
         /// Its id.
@@ -345,6 +350,7 @@ pub async fn answer(context: &Context, request: Request) -> Result<String, Error
         Request::Preview(wanted) => json(&lists::preview(context, &wanted).await?),
         Request::Retag(wanted) => json(&labels::retag(context, &wanted).await?),
         Request::Addresses {} => json(&lists::addresses(context).await?),
+        Request::Documents { targets } => json(&lists::documents(context, &targets).await?),
         Request::Explain { id } => json(&articles::explain(context, &id).await?),
         Request::Stories { limit } => json(&stories::list(context, limit).await?),
         Request::SplitStory { id } => json(&stories::split(context, &id).await?),

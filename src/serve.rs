@@ -19,8 +19,11 @@ mod client;
 mod coding;
 mod conditional;
 mod connection;
+mod door;
 mod listen;
+mod registry;
 mod route;
+mod socket;
 mod status;
 
 /// Where to listen.

@@ -4,7 +4,9 @@ pub mod calendar;
 pub mod language;
 pub mod tokens;
 
-use unicode_normalization::UnicodeNormalization;
+use std::borrow::Cow;
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// What makes two spellings of a label one: NFKC, lower case, no leading `#`, blanks collapsed, traditional characters as
 /// simplified ones, and the last word in the singular if it is a Latin one. Empty if nothing is left.
@@ -14,11 +16,22 @@ pub fn key(label: &str) -> String {
         let words: Vec<&str> = label.trim_start_matches('#').split_whitespace().collect();
         return singular(&words.join(" ").to_ascii_lowercase());
     }
-    let folded: String = label.nfkc().flat_map(char::to_lowercase).collect();
+    let lower: String = composed(label)
+        .chars()
+        .flat_map(char::to_lowercase)
+        .collect();
     // Lower-casing can leave something to compose (İ becomes i and a dot above).
-    let folded: String = folded.nfkc().collect();
+    let folded = composed(&lower);
     let words: Vec<&str> = folded.trim_start_matches('#').split_whitespace().collect();
     singular(&simplify(&words.join(" ")))
+}
+
+/// NFKC. Most texts are in it already, and finding that out is cheaper than making them anew.
+fn composed(text: &str) -> Cow<'_, str> {
+    match is_nfkc_quick(text.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(text),
+        _ => Cow::Owned(text.nfkc().collect()),
+    }
 }
 
 /// Words that end in `s` and would be another word without it, or mean only one thing.

@@ -13,7 +13,10 @@ use super::check::counted;
 use super::out::Out;
 use super::{Exit, Failure, Global};
 use crate::ops::Request;
-use crate::ops::lists::{Preview, Previewed};
+use crate::ops::lists::Previewed;
+
+/// Documents asked for at once.
+const AT_ONCE: usize = 64;
 
 /// Arguments of `aggd export`.
 #[derive(Debug, clap::Args)]
@@ -33,25 +36,40 @@ struct Exported {
     skipped: Vec<String>,
 }
 
+impl Exported {
+    fn take(&mut self, dir: &Path, target: &str, document: &Previewed) {
+        let kept = match path_of(target) {
+            Some(path) => keep(&dir.join(path), document),
+            None => Err(io::Error::other("no file can have this name")),
+        };
+        match kept {
+            Ok(true) => self.written += 1,
+            Ok(false) => self.unchanged += 1,
+            // Names may be too long for a file, and disks may be full: the others are written all the same.
+            Err(error) => self.skipped.push(format!("{target}: {error}")),
+        }
+    }
+}
+
 pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     let access = Access::open(global, Need::Store)?;
     let targets: Vec<String> = access.ask(Request::Addresses {})?;
     let mut exported = Exported::default();
-    for target in targets {
-        let document: Previewed = access.ask(Request::Preview(Preview {
-            target: target.clone(),
-            when: None,
-        }))?;
-        let kept = match path_of(&target) {
-            Some(path) => keep(&args.dir.join(path), &document),
-            None => Err(io::Error::other("no file can have this name")),
-        };
-        match kept {
-            Ok(true) => exported.written += 1,
-            Ok(false) => exported.unchanged += 1,
-            // Names may be too long for a file, and disks may be full: the others are written all the same.
-            Err(error) => exported.skipped.push(format!("{target}: {error}")),
+    let mut left = &targets[..];
+    while !left.is_empty() {
+        let some = left[..left.len().min(AT_ONCE)].to_vec();
+        let documents: Vec<Option<Previewed>> = access.ask(Request::Documents { targets: some })?;
+        if documents.is_empty() || documents.len() > left.len() {
+            return Err(Failure::new(Exit::Failed, "the daemon gave no documents"));
         }
+        let (done, rest) = left.split_at(documents.len());
+        for (target, document) in done.iter().zip(&documents) {
+            // What went away meanwhile is not published.
+            if let Some(document) = document {
+                exported.take(&args.dir, target, document);
+            }
+        }
+        left = rest;
     }
     access.close()?;
     if out.is_json() {

@@ -171,7 +171,7 @@ impl Cursor {
 pub struct LabelCount {
     /// The key.
     pub key: String,
-    /// The spelling to show and to use in URLs.
+    /// The spelling to show and to use in URLs: the commonest when it was first published, and the same ever after.
     pub name: String,
     /// Articles that have it now; private ones are not counted.
     pub articles: u64,

@@ -119,8 +119,15 @@ pub(super) fn troubles(config: &Config) -> Vec<String> {
 /// # Errors
 /// If there is no store or it cannot be read.
 pub async fn tags(context: &Context) -> Result<Vec<LabelRow>, Error> {
+    let config = context.config.load();
     let counts = context.store()?.tags().await?;
-    Ok(counts.into_iter().map(row).collect())
+    let label = |mut row: LabelRow| {
+        if let Some(label) = config.label.label.get(&row.key) {
+            row.name.clone_from(label);
+        }
+        row
+    };
+    Ok(counts.into_iter().map(row).map(label).collect())
 }
 
 /// All categories, those of feeds.toml too if nothing stands there yet.

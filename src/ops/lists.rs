@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Error};
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::model::time::Timestamp;
-use crate::publish::{self, Shape};
+use crate::publish::document::Document;
+use crate::publish::{self, Publisher, Shape};
 use crate::rule::Expression;
 use crate::store::{self, Store};
 
@@ -134,13 +136,48 @@ pub async fn preview(context: &Context, wanted: &Preview) -> Result<Previewed, E
     let store = Arc::clone(context.store()?);
     let mut settings = settings(&config, &*store, context.clock.now()).await?;
     settings.only = only.transpose()?;
-    let document = publish::preview(store, settings, &wanted.target)
-        .await
-        .map_err(refusal)?;
-    Ok(Previewed {
+    let publisher = Publisher::new(store, Metrics::default(), settings);
+    let document = publish::preview(&publisher, &wanted.target).await;
+    document.map(|document| shown(&document)).map_err(refusal)
+}
+
+fn shown(document: &Document) -> Previewed {
+    Previewed {
         text: String::from_utf8_lossy(document.plain()).into_owned(),
         modified: document.modified().as_secs(),
-    })
+    }
+}
+
+/// Renders several lists at once: what all documents have in common is read once for them. There is at least one answer,
+/// and fewer than were asked for if they are large; `None` stands for what is not there (any more).
+///
+/// # Errors
+/// If the store cannot be read, or a document cannot be written.
+pub async fn documents(
+    context: &Context,
+    targets: &[String],
+) -> Result<Vec<Option<Previewed>>, Error> {
+    /// Bytes after which an answer ends.
+    const ENOUGH: usize = 8 << 20;
+    let config = context.config.load_full();
+    let store = Arc::clone(context.store()?);
+    let settings = settings(&config, &*store, context.clock.now()).await?;
+    let publisher = Publisher::new(store, Metrics::default(), settings);
+    let (mut all, mut bytes) = (Vec::new(), 0);
+    for target in targets {
+        match publish::preview(&publisher, target).await.map_err(refusal) {
+            Ok(document) => {
+                bytes += document.plain().len();
+                all.push(Some(shown(&document)));
+            }
+            Err(Error::NotFound(_)) => all.push(None),
+            Err(error) => return Err(error),
+        }
+        if bytes > ENOUGH {
+            break;
+        }
+    }
+    Ok(all)
 }
 
 /// The addresses of all public feeds, as targets of [`Preview`].

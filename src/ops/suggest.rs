@@ -12,7 +12,7 @@ use crate::enrich;
 use crate::label::learnt::Learnt;
 use crate::label::{self, keywords};
 use crate::model::article::Article;
-use crate::model::label::{Scope, Selection, Tag};
+use crate::model::label::{LabelCount, Scope, Selection, Tag};
 use crate::store::{self, Page, Store};
 use crate::text;
 
@@ -209,13 +209,21 @@ pub async fn related(context: &Context, tag: &str) -> Result<Vec<LabelRow>, Erro
             "no article ever had the tag `{tag}`"
         )));
     }
-    let counts = count(context, scope, RELATED_FROM, others).await?;
-    let row = |one: Suggestion| LabelRow {
-        name: one.name,
-        key: one.key,
-        articles: one.articles,
-        title: None,
-        feeds: None,
+    let found = count(context, scope, RELATED_FROM, others).await?.rows();
+    let scopes: Vec<Scope> = found
+        .iter()
+        .map(|one| Scope::Tag(one.key.clone()))
+        .collect();
+    let spelt = context.store()?.labels(&scopes).await?;
+    let row = |(one, spelt): (Suggestion, Option<LabelCount>)| {
+        let label = config.label.label.get(&one.key).cloned();
+        LabelRow {
+            name: label.or(spelt.map(|label| label.name)).unwrap_or(one.name),
+            key: one.key,
+            articles: one.articles,
+            title: None,
+            feeds: None,
+        }
     };
-    Ok(counts.rows().into_iter().map(row).collect())
+    Ok(found.into_iter().zip(spelt).map(row).collect())
 }

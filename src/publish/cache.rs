@@ -270,18 +270,6 @@ impl Cache {
         }
     }
 
-    /// Removes slots whose address is no longer the right one.
-    pub(super) fn retain(&self, keep: impl Fn(&Request) -> bool) {
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|_, slot| {
-            let kept = keep(&slot.request);
-            if !kept {
-                self.clear(slot);
-            }
-            kept
-        });
-    }
-
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.weight.load(Relaxed)

@@ -1,7 +1,8 @@
 //! One article as all three formats show it: every text clean, every address absolute, nothing left to decide.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::names::Names;
 use super::plain;
 use super::{Extent, Settings};
 use crate::html as html_room;
@@ -16,36 +17,6 @@ use crate::text;
 const SUMMARY: usize = 300;
 /// Characters of a title that is made from the text.
 const TITLE: usize = 80;
-
-/// How labels are spelt, by key: what the store says of all articles together.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Names {
-    /// Tags.
-    pub(super) tags: HashMap<String, String>,
-    /// Categories.
-    pub(super) categories: HashMap<String, String>,
-}
-
-impl Names {
-    /// The spelling of a tag to show and to use in URLs.
-    pub(super) fn tag<'a>(&'a self, settings: &'a Settings, key: &str) -> Option<&'a str> {
-        let label = settings.label.label.get(key);
-        label.or_else(|| self.tags.get(key)).map(String::as_str)
-    }
-
-    /// The spelling of a category to use in URLs.
-    pub(super) fn category<'a>(&'a self, settings: &'a Settings, key: &str) -> Option<&'a str> {
-        let configured = settings
-            .label
-            .categories
-            .get(key)
-            .map(|category| &category.name);
-        configured
-            .filter(|name| !name.is_empty())
-            .or_else(|| self.categories.get(key))
-            .map(String::as_str)
-    }
-}
 
 /// What an item is made with.
 pub(super) struct Context<'a> {
@@ -363,30 +334,50 @@ fn title(entry: &Entry, body: &str, source: &str, published: Timestamp) -> Strin
             .map_or("", |text| text.plain.as_str())
     };
     let from_text = |text: &str| plain::line(&plain::excerpt(&plain::clean(text), TITLE));
-    [
-        plain::line(entry.title_text()),
-        from_text(body),
-        from_text(summary()),
-    ]
-    .into_iter()
-    .find(|title| !title.is_empty())
-    .unwrap_or_else(|| {
-        let date = published.to_rfc3339();
-        format!("{source}, {}", date.get(..10).unwrap_or(&date))
-    })
+    let some = |title: String| Some(title).filter(|title| !title.is_empty());
+    some(plain::line(entry.title_text()))
+        .or_else(|| some(from_text(body)))
+        .or_else(|| some(from_text(summary())))
+        .unwrap_or_else(|| {
+            let date = published.to_rfc3339();
+            format!("{source}, {}", date.get(..10).unwrap_or(&date))
+        })
 }
 
 fn summary(entry: &Entry, body: &str) -> String {
     let given = entry.summary.as_ref().map(|text| plain::clean(&text.plain));
     let text = given.filter(|text| !text.trim().is_empty());
     let text = text.as_deref().unwrap_or(body);
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Two more than are shown: one tells that there is more, even if the other is a blank.
+    let flat = beginning(text, SUMMARY + 2);
     // Disarming adds characters, and the limit holds for what is sent.
     (0..)
         .map(|less| plain::disarm(&plain::excerpt(&flat, SUMMARY - less * 10)))
         .take(SUMMARY / 10)
         .find(|text| text.chars().count() <= SUMMARY)
         .unwrap_or_default()
+}
+
+/// So many characters of a text at least, if it has them, with its blanks collapsed.
+fn beginning(text: &str, least: usize) -> String {
+    let mut out = String::new();
+    let mut missing = least;
+    for word in text.split_whitespace() {
+        if missing == 0 {
+            break;
+        }
+        if !out.is_empty() {
+            out.push(' ');
+            missing = missing.saturating_sub(1);
+        }
+        let end = word
+            .char_indices()
+            .nth(missing)
+            .map_or(word.len(), |(at, _)| at);
+        out.push_str(&word[..end]);
+        missing -= word[..end].chars().count();
+    }
+    out
 }
 
 /// What the feed said of its last change, as far as it can be believed: never later than we knew the article.
@@ -595,4 +586,30 @@ fn pictures(entry: &Entry) -> Vec<Picture> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_needs_no_more_than_the_beginning() {
+        let texts = [
+            "word ".repeat(100),
+            "词".repeat(400),
+            format!("{} and more", "a".repeat(300)),
+            format!("{} b", "a".repeat(299)),
+            format!("{} b", "a".repeat(298)),
+            format!("{}  \n {}", "a ".repeat(150), "b"),
+            " short \n text ".to_owned(),
+            String::new(),
+        ];
+        for text in texts {
+            let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let beginning = beginning(&text, SUMMARY + 2);
+            assert!(flat.starts_with(&beginning));
+            let shown = plain::excerpt(&flat, SUMMARY);
+            assert_eq!(plain::excerpt(&beginning, SUMMARY), shown);
+        }
+    }
 }

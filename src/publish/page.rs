@@ -1,6 +1,7 @@
 //! Pages for people, as plain as they can be: the same articles as in the feeds, and where the feeds are. No script, no
 //! style, nothing from elsewhere.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Extent;
@@ -10,6 +11,9 @@ use super::plain::{self, escape};
 use super::sheet::{Naming, Standing};
 use crate::model::article::Article;
 use crate::model::time::Timestamp;
+
+/// Tags that are called related, at most.
+const RELATED: usize = 12;
 
 /// What stands in the head of a page.
 pub(super) struct Head<'a> {
@@ -89,6 +93,9 @@ pub(super) fn list(
         let _ = writeln!(main, "<li>\n{}</li>", summary(context, item));
     }
     main.push_str("</ol>\n");
+    if let List::Tag(name) = list {
+        main.push_str(&related(context, name, items));
+    }
     if let Some((first, last)) = standing.places {
         let base = context.settings.site.public_url.path();
         let at = |place: String| escape(&format!("{base}{prefix}{}{}", list.page(), query(&place)));
@@ -109,6 +116,37 @@ pub(super) fn list(
     }
     let title = &naming.title;
     plain::clean(&frame(context, &Head { title, feeds }, &main))
+}
+
+/// The tags that stand beside one on the articles of its page, the commonest first.
+fn related(context: &Context<'_>, name: &str, items: &[Item]) -> String {
+    let settings = context.settings;
+    let own = settings.tag_key(name);
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for label in items.iter().flat_map(|item| &item.labels) {
+        if let Label::Tag(name) = label {
+            *counts.entry(name).or_default() += 1;
+        }
+    }
+    counts.retain(|other, _| settings.tag_key(other) != own);
+    let mut names: Vec<_> = counts.into_iter().collect();
+    names.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    names.truncate(RELATED);
+    if names.is_empty() {
+        return String::new();
+    }
+    let base = settings.site.public_url.path();
+    let rows: String = names
+        .iter()
+        .map(|(name, _)| {
+            let address = escape(&segment(name));
+            format!(
+                "<li><a href=\"{base}tags/{address}\">{}</a></li>\n",
+                escape(name)
+            )
+        })
+        .collect();
+    format!("<nav aria-label=\"Related tags\">\n<h2>Related tags</h2>\n<ul>\n{rows}</ul>\n</nav>\n")
 }
 
 fn subscribe(main: &mut String, feeds: &[(Format, String)]) {

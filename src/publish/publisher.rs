@@ -15,8 +15,9 @@ use unicode_normalization::UnicodeNormalization;
 use super::address::{List, Request, Route, month_name};
 use super::cache::{Cache, Depends, Dirty, Slot};
 use super::document::{Coding, Document};
-use super::item::Names;
-use super::render::{self, Gathered};
+use super::gather::{self, Gathered};
+use super::names::Names;
+use super::render;
 use super::{Error, Settings};
 use crate::metrics::Metrics;
 use crate::model::article::{ArticleId, Revision};
@@ -65,10 +66,11 @@ pub struct Publisher {
     store: Arc<dyn Store>,
     metrics: Metrics,
     settings: ArcSwap<Settings>,
-    names: ArcSwap<(Revision, Names)>,
     cache: Cache,
     /// Renderings at once: as many as there are cores.
     renders: Semaphore,
+    /// Searches at once: half of the cores, so that those who know what they want need not wait for those who look.
+    searches: Semaphore,
     followed: watch::Sender<Revision>,
 }
 
@@ -83,8 +85,8 @@ impl Publisher {
             store,
             metrics,
             settings: ArcSwap::from_pointee(settings),
-            names: ArcSwap::from_pointee((Revision::default(), Names::default())),
             renders: Semaphore::new(cores),
+            searches: Semaphore::new(cores.div_ceil(2)),
         }
     }
 
@@ -270,7 +272,7 @@ impl Publisher {
     /// [`Error::Store`].
     pub async fn states(&self) -> Result<Vec<(SourceId, SourceState)>, Error> {
         let settings = self.settings.load_full();
-        render::states(&*self.store, &settings).await
+        gather::states(&*self.store, &settings).await
     }
 
     /// True if the store answers.
@@ -286,31 +288,9 @@ impl Publisher {
             | Route::Page(list @ (List::Tag(_) | List::Category(_))) => list,
             _ => return Ok(None),
         };
-        let mut names = self.names.load_full();
-        if !knows(settings, &names.1, list) && names.0 != self.store.revision() {
-            names = self.learn().await?;
-        }
-        Ok(respelt(settings, &names.1, request))
-    }
-
-    /// Reads the spelling of labels from the store.
-    async fn learn(&self) -> Result<Arc<(Revision, Names)>, Error> {
-        let as_of = self.store.revision();
-        let tags = self.store.tags().await?;
-        let categories = self.store.categories().await?;
-        let names = Names {
-            tags: tags
-                .into_iter()
-                .map(|label| (label.key, label.name))
-                .collect(),
-            categories: categories
-                .into_iter()
-                .map(|label| (label.key, label.name))
-                .collect(),
-        };
-        let names = Arc::new((as_of, names));
-        self.names.store(Arc::clone(&names));
-        Ok(names)
+        let scopes = HashSet::from([gather::scope(settings, list)]);
+        let names = Names::of(&*self.store, scopes).await?;
+        Ok(respelt(settings, &names, request))
     }
 
     /// The slot's document, rendered once for all who wait for it.
@@ -358,18 +338,12 @@ impl Publisher {
     }
 
     async fn gather(&self, settings: &Arc<Settings>, request: &Request) -> Result<Gathered, Error> {
-        // A search reads much: no more of them at once than there are cores.
+        // A search reads much.
         let _permit = match request.list() {
-            Some(List::Search) => Some(self.renders.acquire().await),
+            Some(List::Search) => Some(self.searches.acquire().await),
             _ => None,
         };
-        let names = self.names.load_full();
-        let names = if names.0 == Revision::default() {
-            self.learn().await?
-        } else {
-            names
-        };
-        render::gather(&*self.store, settings, &names, request).await
+        gather::gather(&*self.store, settings, request).await
     }
 
     /// Runs a rendering on a thread that may block, as many at once as there are cores.
@@ -431,18 +405,6 @@ impl Publisher {
                 }
             }
         }
-        let names = self.names.load_full();
-        let news = |scope: &Scope| match scope {
-            Scope::Tag(key) => !names.1.tags.contains_key(key),
-            Scope::Category(key) => !names.1.categories.contains_key(key),
-            _ => false,
-        };
-        if dirty.all || dirty.scopes.iter().any(news) {
-            let names = self.learn().await?;
-            let settings = self.settings.load_full();
-            self.cache
-                .retain(|request| respelt(&settings, &names.1, request).is_none());
-        }
         self.refresh(self.cache.invalidate(&dirty, after)).await;
         self.followed.send_replace(after);
         Ok(after)
@@ -470,12 +432,24 @@ impl Publisher {
 
     async fn redraw(&self, slot: &Arc<Slot>) {
         let _flight = slot.flight.lock().await;
-        if let Err(error) = self.draw(slot, true).await {
-            // An address with a secret in it is nothing for a log.
-            if slot.request.token.is_none() {
-                tracing::debug!(address = %slot.request.asked, %error, "dropped a document");
-            }
-            self.cache.remove(&slot.request.asked);
+        let dropped = match self.draw_in_place(slot).await {
+            Ok(Answer::Document(_)) => return,
+            Ok(Answer::Moved(to)) => format!("it is {to} now"),
+            Err(error) => error.to_string(),
+        };
+        // An address with a secret in it is nothing for a log.
+        if slot.request.token.is_none() {
+            tracing::debug!(address = %slot.request.asked, why = dropped, "dropped a document");
+        }
+        self.cache.remove(&slot.request.asked);
+    }
+
+    /// Renders a slot's document anew, unless its address is another one since the last time: the first article of a
+    /// category of feeds.toml, or of a tag that was asked for too early, decides how it is spelt.
+    async fn draw_in_place(&self, slot: &Arc<Slot>) -> Result<Answer, Error> {
+        match self.moved(&self.settings.load(), &slot.request).await? {
+            Some(to) => Ok(Answer::Moved(to)),
+            None => self.draw(slot, true).await,
         }
     }
 }
@@ -487,14 +461,14 @@ impl Publisher {
 /// [`Error::Store`].
 pub async fn addresses(store: &dyn Store, settings: &Settings) -> Result<Vec<String>, Error> {
     let mut addresses = vec!["/opml".to_owned(), "/opml/own".to_owned()];
-    let lists = render::lists(store, settings).await?;
+    let lists = gather::lists(store, settings).await?;
     for list in lists
         .into_iter()
         .map(|(list, _)| list)
         .chain([List::Popular])
     {
         let stem = list.stem();
-        let months = render::months(store, settings, &list).await?;
+        let months = gather::months(store, settings, &list).await?;
         let archives = months
             .into_iter()
             .map(|month| format!("{stem}/{}", month_name(month)));
@@ -510,12 +484,7 @@ pub async fn addresses(store: &dyn Store, settings: &Settings) -> Result<Vec<Str
 ///
 /// # Errors
 /// As [`Publisher::get`]; [`Error::NotFound`] also for an address that only leads to another one.
-pub async fn preview(
-    store: Arc<dyn Store>,
-    settings: Settings,
-    target: &str,
-) -> Result<Arc<Document>, Error> {
-    let publisher = Publisher::new(store, Metrics::default(), settings);
+pub async fn preview(publisher: &Publisher, target: &str) -> Result<Arc<Document>, Error> {
     let mut request = Request::parse(target)?;
     // A label in another spelling leads to the one that counts.
     for _ in 0..3 {
@@ -567,18 +536,10 @@ fn allowed(settings: &Settings, request: &Request) -> Result<(), Error> {
 
 fn depends(settings: &Settings, request: &Request) -> Depends {
     match &request.route {
-        Route::Feed(list, ..) | Route::Page(list) => Depends::Scope(render::scope(settings, list)),
+        Route::Feed(list, ..) | Route::Page(list) => Depends::Scope(gather::scope(settings, list)),
         Route::Article(id) => Depends::Article(*id),
         Route::Tags | Route::Categories | Route::OwnOpml | Route::Moved(_) => Depends::Everything,
         Route::Sources | Route::Opml => Depends::Sources,
-    }
-}
-
-fn knows(settings: &Settings, names: &Names, list: &List) -> bool {
-    match list {
-        List::Tag(name) => names.tags.contains_key(&settings.tag_key(name)),
-        List::Category(name) => names.categories.contains_key(&text::key(name)),
-        _ => true,
     }
 }
 

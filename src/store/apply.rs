@@ -1,17 +1,20 @@
 //! What each item of the log does to the index. The writer does it with what it has just written, opening does it with
 //! what it reads: both come out the same, and doing a stretch of the log twice changes nothing.
 
+use std::time::Duration;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Error;
+use super::common::{SPELLINGS, commonest, day, days};
 use super::frame::FrameHead;
 use super::index::Table;
 use super::item::{Gone, Item, Left, Name, Stand, Tombstone, parts, scope_parts};
 use super::lists::{self, SHOWN};
 use super::log::Loc;
-use super::memory::{SPELLINGS, day};
 use super::near;
 use super::packed::{self, LAST, OTHER, Rec};
+use super::paragraphs;
 use crate::model::article::{Head, Key};
 use crate::model::label::Scope;
 use crate::model::source::SourceId;
@@ -29,12 +32,13 @@ pub(super) fn apply(
     body: &[u8],
 ) -> Result<(), Error> {
     match item {
-        Item::Put(stand) => put(table, frame.at, stand, loc, !frame.carried),
-        Item::Amend(stand) => amend(table, frame.at, stand, loc, !body.is_empty()),
-        Item::Removed(gone) => removed(table, frame.at, gone, loc.file),
+        Item::Put(stand) => put(table, frame, stand, loc),
+        Item::Amend(stand) => amend(table, frame, stand, loc, !body.is_empty()),
+        Item::Removed(gone) => removed(table, frame, gone, loc.file),
         Item::State(source) => state(table, frame.at, source, loc.file, body),
         Item::Unburied(source) => unbury(table, source).map(|_| ()),
         Item::Forgotten(source) => {
+            table.put_raw(&near::boilerplate_key(source), None)?;
             let key = state_key(source);
             if table.raw(&key)?.is_some() {
                 table.figures.sources = table.figures.sources.saturating_sub(1);
@@ -46,6 +50,7 @@ pub(super) fn apply(
         Item::Name(name) => named(table, name),
         Item::Note(name) => table.put_raw(&note_key(name), Some(&write_state(loc.file, body))),
         Item::Marks(marks) => near::apply(table, marks, loc, body),
+        Item::Paragraphs(source) => paragraphs::apply(table, source, loc, body),
         Item::Unkeyed(seq, keys) => keys.iter().try_for_each(|key| {
             let spot = spot(*key);
             table.remove(&spot.set, spot.leading_to(*seq)).map(|_| ())
@@ -53,15 +58,9 @@ pub(super) fn apply(
     }
 }
 
-fn put(
-    table: &mut Table,
-    at: Timestamp,
-    stand: &Stand,
-    loc: Loc,
-    touches: bool,
-) -> Result<(), Error> {
-    let touched = touches.then_some(at);
-    enlist(table, touched, stand)?;
+fn put(table: &mut Table, frame: &FrameHead, stand: &Stand, loc: Loc) -> Result<(), Error> {
+    let touched = (!frame.carried).then_some(frame.at);
+    enlist(table, frame, touched, stand)?;
     let rec = rec_of(stand, loc, loc, Vec::new());
     let old = table.put_article(stand.seq, Some(rec))?;
     if let Some(old) = old.filter(|old| old.listed_until > stand.listed_until) {
@@ -72,7 +71,7 @@ fn put(
 
 fn amend(
     table: &mut Table,
-    at: Timestamp,
+    frame: &FrameHead,
     stand: &Stand,
     loc: Loc,
     has_sightings: bool,
@@ -81,7 +80,7 @@ fn amend(
     let Some(old) = table.article(stand.seq)? else {
         return Ok(());
     };
-    enlist(table, Some(at), stand)?;
+    enlist(table, frame, Some(frame.at), stand)?;
     let mut amends = old.amends;
     if has_sightings && !amends.contains(&loc) {
         amends.push(loc);
@@ -126,11 +125,16 @@ pub(super) fn drop_off(table: &mut Table, seq: u64, until: Timestamp) -> Result<
 }
 
 /// Takes an article out of the lists it left, into those it stands in, and lets its keys lead to it.
-fn enlist(table: &mut Table, touched: Option<Timestamp>, stand: &Stand) -> Result<(), Error> {
-    delist(table, touched, stand.seq, &stand.left)?;
+fn enlist(
+    table: &mut Table,
+    frame: &FrameHead,
+    touched: Option<Timestamp>,
+    stand: &Stand,
+) -> Result<(), Error> {
+    delist(table, frame, touched, stand.seq, &stand.left)?;
     let head = &stand.head;
     for scope in lists::lists(head) {
-        join(table, &scope, stand.seq, head)?;
+        join(table, frame.number, &scope, stand.seq, head)?;
         if let Some(at) = touched {
             touch(table, &scope, head.published, stand.seq, at)?;
         }
@@ -151,6 +155,7 @@ fn enlist(table: &mut Table, touched: Option<Timestamp>, stand: &Stand) -> Resul
 
 fn delist(
     table: &mut Table,
+    frame: &FrameHead,
     touched: Option<Timestamp>,
     seq: u64,
     left: &Left,
@@ -159,7 +164,7 @@ fn delist(
         if let Some(at) = touched {
             touch(table, scope, left.published, seq, at)?;
         }
-        leave(table, scope, seq, left)?;
+        leave(table, frame.number, scope, seq, left)?;
     }
     for scope in &left.hidden {
         let prefix = hidden_prefix(table, scope)?;
@@ -191,7 +196,7 @@ fn hidden_prefix(table: &mut Table, scope: &Scope) -> Result<[u8; 5], Error> {
     Ok(prefix)
 }
 
-fn join(table: &mut Table, scope: &Scope, seq: u64, head: &Head) -> Result<(), Error> {
+fn join(table: &mut Table, number: u64, scope: &Scope, seq: u64, head: &Head) -> Result<(), Error> {
     let list = prefix(table, scope)?;
     let bare = packed::place(head.published, seq, 0);
     let before = standing(table, &list, bare)?;
@@ -206,6 +211,7 @@ fn join(table: &mut Table, scope: &Scope, seq: u64, head: &Head) -> Result<(), E
     }
     let spelling = lists::spelling(head, scope).map_or(OTHER, |text| spelling_of(rec, text));
     count_spelling(rec, spelling, true);
+    spell(rec, number);
     let place = packed::place(head.published, seq, spelling);
     if before != Some(place) {
         if let Some(old) = before {
@@ -216,7 +222,13 @@ fn join(table: &mut Table, scope: &Scope, seq: u64, head: &Head) -> Result<(), E
     Ok(())
 }
 
-fn leave(table: &mut Table, scope: &Scope, seq: u64, left: &Left) -> Result<(), Error> {
+fn leave(
+    table: &mut Table,
+    number: u64,
+    scope: &Scope,
+    seq: u64,
+    left: &Left,
+) -> Result<(), Error> {
     let list = prefix(table, scope)?;
     let bare = packed::place(left.published, seq, 0);
     let Some(place) = standing(table, &list, bare)? else {
@@ -228,7 +240,22 @@ fn leave(table: &mut Table, scope: &Scope, seq: u64, left: &Left) -> Result<(), 
     rec.count = rec.count.saturating_sub(1);
     count_month(rec, left.first_seen, false);
     count_spelling(rec, packed::spelling_at(place), false);
+    if rec.fresh == number {
+        spell(rec, number);
+    }
     Ok(())
+}
+
+/// Decides how a label is spelt: by the commit of this number, if it is the first one to publish it.
+fn spell(rec: &mut packed::NameRec, number: u64) {
+    if rec.shown.is_empty() {
+        rec.fresh = number;
+    } else if rec.fresh != number {
+        rec.fresh = 0;
+        return;
+    }
+    let commonest = commonest(&rec.spellings).unwrap_or_default();
+    rec.shown = commonest.to_owned();
 }
 
 /// The place at which an article stands in a list, under whatever spelling.
@@ -349,7 +376,7 @@ pub(super) fn spot(key: Key) -> Spot {
         // A source's state names what it lists by the first bits of the hash as it is.
         Key::Guid(hash) => Spot {
             set,
-            hash: super::memory::prefix(hash),
+            hash: super::common::prefix(hash),
             tail: Some(u16::try_from(mixed & 0xffff).unwrap_or(0)),
         },
         Key::Url(_) | Key::Content(_) => Spot {
@@ -388,8 +415,8 @@ pub(super) fn tomb_place(key: Key) -> ([u8; 2], u64) {
     ([b'x', kind], xxh3_64(&hash.to_be_bytes()))
 }
 
-fn removed(table: &mut Table, at: Timestamp, gone: &Gone, file: u32) -> Result<(), Error> {
-    delist(table, Some(at), gone.seq, &gone.left)?;
+fn removed(table: &mut Table, frame: &FrameHead, gone: &Gone, file: u32) -> Result<(), Error> {
+    delist(table, frame, Some(frame.at), gone.seq, &gone.left)?;
     for key in &gone.keys {
         let spot = spot(*key);
         table.remove(&spot.set, spot.leading_to(gone.seq))?;
@@ -400,7 +427,7 @@ fn removed(table: &mut Table, at: Timestamp, gone: &Gone, file: u32) -> Result<(
             let tombstone = Tombstone {
                 kind,
                 hash,
-                day: day(at),
+                day: day(frame.at),
                 source: gone.source.clone(),
             };
             bury(table, &tombstone, file)?;
@@ -457,10 +484,7 @@ fn exhume(table: &mut Table, key: Key) -> Result<(), Error> {
 }
 
 /// Takes away the tombstones for which `which` says so (day, file, source); gives their number.
-pub(super) fn exhume_all(
-    table: &mut Table,
-    which: impl Fn(u16, u32, u32) -> bool,
-) -> Result<u64, Error> {
+fn exhume_all(table: &mut Table, which: impl Fn(u16, u32, u32) -> bool) -> Result<u64, Error> {
     let mut count = 0;
     for kind in 0..3u8 {
         let set = [b'x', kind];
@@ -478,6 +502,12 @@ pub(super) fn exhume_all(
     }
     table.figures.tombstones = table.figures.tombstones.saturating_sub(count);
     Ok(count)
+}
+
+/// Takes away the tombstones that are older than `limit`.
+pub(super) fn expire(table: &mut Table, limit: Duration, now: Timestamp) -> Result<(), Error> {
+    let oldest = u64::from(day(now)).saturating_sub(days(limit));
+    exhume_all(table, |day, _, _| u64::from(day) < oldest).map(|_| ())
 }
 
 /// Takes the tombstones of a source away.
@@ -553,5 +583,9 @@ fn named(table: &mut Table, name: &Name) -> Result<(), Error> {
     let rec = table.name_mut(kind, text)?;
     rec.known = true;
     rec.touched = name.touched;
+    if !name.shown.is_empty() {
+        rec.shown.clone_from(&name.shown);
+        rec.fresh = 0;
+    }
     Ok(())
 }

@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 
 use super::apply::{note_key, read_state, state_key};
 use super::backup;
+use super::common::{by_count, commonest};
 use super::core::{Core, unpack_state};
 use super::follow::{self, Bookmarks};
 use super::index::Value;
 use super::item::{Item, scope_parts};
-use super::memory::{by_count, commonest};
 use super::near;
 use super::open::Opened;
 use super::packed::{self, NameRec};
@@ -126,11 +126,7 @@ fn labels(core: &Core, kind: u8) -> Result<Vec<LabelCount>, Error> {
             if let (Value::Name(rec), Ok(key)) = (value, String::from_utf8(key[2..].to_vec()))
                 && rec.count > 0
             {
-                all.push(LabelCount {
-                    name: shown(&rec, &key).to_owned(),
-                    key,
-                    articles: rec.count,
-                });
+                all.push(label(&rec, key));
             }
         }
     }
@@ -138,9 +134,26 @@ fn labels(core: &Core, kind: u8) -> Result<Vec<LabelCount>, Error> {
     Ok(all)
 }
 
-fn shown<'a>(rec: &'a NameRec, key: &'a str) -> &'a str {
-    let name = commonest(&rec.spellings);
-    if name.is_empty() { key } else { name }
+fn label(rec: &NameRec, key: String) -> LabelCount {
+    let decided = Some(rec.shown.as_str()).filter(|shown| !shown.is_empty());
+    let name = decided
+        .or_else(|| commonest(&rec.spellings))
+        .unwrap_or(&key);
+    LabelCount {
+        name: name.to_owned(),
+        key,
+        articles: rec.count,
+    }
+}
+
+/// What is known of some tags and categories.
+fn some_labels(core: &Core, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error> {
+    let one = |scope: &Scope| {
+        let (kind, key) = scope_parts(scope);
+        let known = core.index.read().name(kind, key)?.filter(|rec| rec.known);
+        Ok(known.map(|rec| label(&rec, key.to_owned())))
+    };
+    scopes.iter().map(one).collect()
 }
 
 fn known(core: &Core, keys: &[Key]) -> Result<Known, Error> {
@@ -169,10 +182,10 @@ fn article(core: &Core, id: ArticleId) -> Result<Found, Error> {
     };
     Ok(match live {
         Some(live) if live.stand.head.aliases.contains(&id) => Found::Alias(live.stand.head.id),
-        Some(live) => {
-            let article = core.article(live.stand.seq, &live.rec)?;
-            Found::Article(Box::new(article.as_ref().clone()))
-        }
+        Some(live) => match core.article(live.stand.seq, &live.rec)? {
+            Some(article) => Found::Article(Box::new(article.as_ref().clone())),
+            None => Found::Gone,
+        },
         None if core.buried(key)? => Found::Gone,
         None => Found::Never,
     })
@@ -190,8 +203,9 @@ fn sightings(
             break;
         };
         for (number, rec) in recs.into_iter().filter(|(number, _)| *number >= seq) {
-            if rows.len() < most {
-                let article = core.article(number, &rec)?;
+            if rows.len() < most
+                && let Some(article) = core.sound_article(number, &rec)?
+            {
                 rows.push((number, article.head.id, article.sightings.clone()));
             }
         }
@@ -389,6 +403,11 @@ impl Store for Engine {
         self.ask(|core| labels(core, b'c')).await
     }
 
+    async fn labels(&self, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error> {
+        let scopes = scopes.to_vec();
+        self.ask(move |core| some_labels(core, &scopes)).await
+    }
+
     async fn sightings(
         &self,
         after: u64,
@@ -467,6 +486,7 @@ impl Store for Engine {
                 sightings: figures.sightings,
                 sources: figures.sources,
                 tombstones: figures.tombstones,
+                unreadable: core.unreadable.count(),
                 signatures: core.near.size().0,
                 log_bytes: core.log.size(),
                 live_bytes: figures.live.values().sum(),

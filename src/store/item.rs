@@ -38,6 +38,8 @@ pub(super) enum Item {
     Note(String),
     /// Signatures of near copies, and the paragraphs of their entries, in the body.
     Marks(Marks),
+    /// How often a source's paragraphs were seen in files that are gone, in the body.
+    Paragraphs(SourceId),
     /// Keys that no longer lead to an article.
     Unkeyed(u64, Vec<Key>),
 }
@@ -92,6 +94,8 @@ pub(super) struct Tombstone {
 pub(super) struct Name {
     pub(super) scope: Scope,
     pub(super) touched: Timestamp,
+    /// How it is spelt for readers, if it has a spelling.
+    pub(super) shown: String,
 }
 
 const PUT: u8 = 1;
@@ -105,6 +109,7 @@ const NAME: u8 = 8;
 const NOTE: u8 = 9;
 const MARKS: u8 = 20;
 const UNKEYED: u8 = 21;
+const PARAGRAPHS: u8 = 22;
 
 /// An item as it stands in a frame: where it begins, its metadata and its packed body.
 #[derive(Debug)]
@@ -199,6 +204,9 @@ fn encode(item: &Item) -> (u8, Vec<u8>) {
         Item::Name(name) => {
             put_scope(&mut out, &name.scope);
             out.signed(name.touched.as_micros());
+            if !name.shown.is_empty() {
+                out.text(&name.shown);
+            }
             NAME
         }
         Item::Note(name) => {
@@ -215,6 +223,10 @@ fn encode(item: &Item) -> (u8, Vec<u8>) {
             out.number(*seq);
             put_keys(&mut out, keys);
             UNKEYED
+        }
+        Item::Paragraphs(source) => {
+            out.text(source.as_str());
+            PARAGRAPHS
         }
     };
     (kind, out.0)
@@ -249,6 +261,11 @@ fn decode(kind: u8, meta: &[u8]) -> Option<Item> {
         NAME => Item::Name(Box::new(Name {
             scope: take_scope(&mut input)?,
             touched: take_time(&mut input)?,
+            // Older logs end here.
+            shown: match input.0 {
+                [] => String::new(),
+                _ => input.text()?.to_owned(),
+            },
         })),
         NOTE => Item::Note(input.text()?.to_owned()),
         MARKS => Item::Marks(Marks {
@@ -257,6 +274,7 @@ fn decode(kind: u8, meta: &[u8]) -> Option<Item> {
             count: input.small()?,
         }),
         UNKEYED => Item::Unkeyed(input.number()?, take_keys(&mut input)?),
+        PARAGRAPHS => Item::Paragraphs(take_source(&mut input)?),
         _ => return None,
     };
     Some(item)

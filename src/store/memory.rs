@@ -3,30 +3,32 @@
 //! It is the model that tests compare the real engine with, and a store for tests of other rooms. It keeps nothing
 //! when it is dropped.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod pages;
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::lists::{self, SHOWN};
+use super::common::{FORGET_AT_ONCE, commonest, day, days};
+use super::item::scope_parts;
+use super::lists;
 use super::lsh::Print;
 use super::schedule::Schedule;
 use super::{
     Alike, Among, Batch, Change, Commit, Committed, Due, Error, Found, Keep, Known, Lease, Listing,
-    Near, Options, Page, Prints, Stats, Store,
+    Near, Options, Page, Stats, Store,
 };
 use crate::model::article::{Article, ArticleId, Head, Key, Revision, Sighting};
 use crate::model::boilerplate::Boilerplate;
 use crate::model::label::{Cursor, LabelCount, Scope, Selection};
-use crate::model::signature::{Estimate, SERIES, Signature, TITLE};
+use crate::model::signature::{SERIES, Signature};
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
 
-/// Articles that one commit of retention drops at most.
-pub(super) const FORGET_AT_ONCE: usize = 256;
-/// Spellings of one label that are counted.
-pub(super) const SPELLINGS: usize = 7;
+use pages::label;
 
 /// A store in memory.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ struct Record {
 struct Named {
     spellings: Vec<(String, u64)>,
     touched: Timestamp,
+    /// How it is spelt for readers: as most articles of the commit that first published it spell it.
+    shown: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -120,6 +124,11 @@ impl Memory {
             inner.schedule.give_back(lease, Some(state.next_due));
             tables.visited(source, state, now);
         }
+        for (_, named) in tables.names.values_mut() {
+            if named.shown.is_none() {
+                named.shown = commonest(&named.spellings).map(str::to_owned);
+            }
+        }
         inner.tables = tables;
         if !changes.is_empty() {
             inner.history.push(Commit {
@@ -182,494 +191,6 @@ fn name(scope: &Scope) -> String {
 impl Inner {
     fn newest(&self) -> Revision {
         revision(self.history.len() as u64)
-    }
-}
-
-impl Tables {
-    /// What a batch relies on must still hold.
-    fn check(&self, batch: &Batch) -> Result<(), Error> {
-        if batch.claims.iter().any(|&key| self.leads_somewhere(key)) {
-            return Err(Error::Conflict);
-        }
-        for (id, version) in &batch.expects {
-            let (_, record) = self.by_id(*id).ok_or(Error::Conflict)?;
-            if record.article.head.version != *version {
-                return Err(Error::Conflict);
-            }
-        }
-        if let Some(prints) = &batch.prints
-            && prints.signatures.iter().any(|(_, signature)| {
-                let mut later = self.resembling(signature, prints.among);
-                later.any(|(print, estimate)| {
-                    print.number > prints.as_of && estimate.is_worth_a_look()
-                })
-            })
-        {
-            return Err(Error::Conflict);
-        }
-        Ok(())
-    }
-
-    fn print(&mut self, prints: Prints, now: Timestamp) {
-        for (copy, signature) in prints.signatures {
-            let number = self.prints.last().map_or(1, |last| last.number + 1);
-            self.prints.push(Print {
-                number,
-                at: now,
-                copy,
-                signature,
-            });
-        }
-        let boilerplate = self.boilerplate.entry(prints.source).or_default();
-        for entry in prints.paragraphs {
-            boilerplate.count(&entry);
-        }
-    }
-
-    /// Everything that shares a band with a signature, but not only the one that tells a series.
-    fn resembling(
-        &self,
-        sought: &Signature,
-        among: Among,
-    ) -> impl Iterator<Item = (&Print, Estimate)> {
-        self.prints.iter().filter_map(move |print| {
-            let other = &print.signature;
-            let shared = sought.bands[..SERIES]
-                .iter()
-                .zip(&other.bands)
-                .any(|(a, b)| a == b && *a != 0);
-            let here = (sought.source, sought.shelf);
-            let covered = among.reach.covers(here, (other.source, other.shelf));
-            let estimate = sought.sketch.estimate(&other.sketch);
-            let titled = sought.bands[TITLE] != 0 && sought.bands[TITLE] == other.bands[TITLE];
-            let wanted = estimate.is_worth_a_look() || titled;
-            (shared && covered && wanted && print.at >= among.since).then_some((print, estimate))
-        })
-    }
-
-    fn is_series(&self, key: u32, more: usize) -> bool {
-        let same = |print: &&Print| print.signature.bands[SERIES] == key;
-        key != 0 && self.prints.iter().filter(same).count() + more >= 3
-    }
-
-    fn holders(&self, key: Key) -> impl Iterator<Item = u64> {
-        self.keys
-            .range((key, 0)..=(key, u64::MAX))
-            .map(|(_, seq)| *seq)
-    }
-
-    fn leads_somewhere(&self, key: Key) -> bool {
-        self.holders(key).next().is_some()
-    }
-
-    fn by_id(&self, id: ArticleId) -> Option<(u64, &Record)> {
-        self.holders(Key::Guid(id.0))
-            .map(|seq| (seq, &self.articles[&seq]))
-            .find(|(_, record)| record.article.head.id == id)
-    }
-
-    /// Does one change and says which lists it concerned.
-    fn change(
-        &mut self,
-        change: Change,
-        now: Timestamp,
-    ) -> Result<Vec<(ArticleId, Vec<Scope>)>, Error> {
-        let done = match change {
-            Change::New { article, keys } => {
-                if self.by_id(article.head.id).is_some() {
-                    return Err(Error::Conflict);
-                }
-                self.last_seq += 1;
-                self.put(self.last_seq, *article, keys, now)
-            }
-            Change::Revised { article, keys } => {
-                let (seq, _) = self.by_id(article.head.id).ok_or(Error::Conflict)?;
-                self.put(seq, *article, keys, now)
-            }
-            Change::Amended {
-                head,
-                sightings,
-                keys,
-            } => {
-                let (seq, record) = self.by_id(head.id).ok_or(Error::Conflict)?;
-                let article = amended(&record.article, *head, sightings);
-                self.put(seq, article, keys, now)
-            }
-            Change::Merged {
-                article,
-                from,
-                mut keys,
-            } => {
-                let (seq, _) = self.by_id(article.head.id).ok_or(Error::Conflict)?;
-                let (gone, record) = self.by_id(from).ok_or(Error::Conflict)?;
-                keys.extend(&record.keys);
-                let kept = self.put(seq, *article, keys, now);
-                return Ok(vec![kept, self.bury(gone, now)]);
-            }
-            Change::Parted {
-                article,
-                keys,
-                lost,
-            } => {
-                let (seq, _) = self.by_id(article.head.id).ok_or(Error::Conflict)?;
-                let done = self.put(seq, *article, keys, now);
-                if let Some(record) = self.articles.get_mut(&seq) {
-                    for key in &lost {
-                        record.keys.remove(key);
-                        self.keys.remove(&(*key, seq));
-                    }
-                }
-                done
-            }
-            Change::Removed { id } => {
-                let (seq, _) = self.by_id(id).ok_or(Error::Conflict)?;
-                self.bury(seq, now)
-            }
-        };
-        Ok(vec![done])
-    }
-
-    fn put(
-        &mut self,
-        seq: u64,
-        article: Article,
-        keys: Vec<Key>,
-        now: Timestamp,
-    ) -> (ArticleId, Vec<Scope>) {
-        let id = article.head.id;
-        let after = lists::lists(&article.head);
-        let old = self.articles.remove(&seq);
-        let mut scopes = Vec::new();
-        let (mut held, mut listed_until) = (BTreeSet::new(), Timestamp::EPOCH);
-        if let Some(old) = old {
-            scopes = lists::lists(&old.article.head);
-            for scope in &scopes {
-                self.touch_as(scope, seq, &old.article.head, now);
-                self.count(scope, &old.article.head, false);
-            }
-            held = old.keys;
-            listed_until = old.listed_until;
-        }
-        held.extend(lists::own_keys(&article.head));
-        held.extend(keys);
-        for key in &held {
-            self.buried.remove(key);
-            self.keys.insert((*key, seq));
-        }
-        for scope in &after {
-            self.count(scope, &article.head, true);
-            self.touch_as(scope, seq, &article.head, now);
-            if !scopes.contains(scope) {
-                scopes.push(scope.clone());
-            }
-        }
-        self.articles.insert(
-            seq,
-            Record {
-                article: Arc::new(article),
-                keys: held,
-                listed_until,
-            },
-        );
-        (id, scopes)
-    }
-
-    fn bury(&mut self, seq: u64, now: Timestamp) -> (ArticleId, Vec<Scope>) {
-        let record = self
-            .articles
-            .remove(&seq)
-            .expect("the caller has just found it");
-        let head = &record.article.head;
-        for key in &record.keys {
-            self.keys.remove(&(*key, seq));
-            if !self.leads_somewhere(*key) {
-                self.buried.insert(*key, (now, head.source.clone()));
-            }
-        }
-        let scopes = lists::lists(head);
-        for scope in &scopes {
-            self.touch_as(scope, seq, head, now);
-            self.count(scope, head, false);
-        }
-        (head.id, scopes)
-    }
-
-    /// Moves a list's `touched` if the article is, or would be, one of its newest.
-    fn touch_as(&mut self, scope: &Scope, seq: u64, head: &Head, now: Timestamp) {
-        let here = place(seq, head);
-        let newer = self
-            .articles
-            .iter()
-            .filter(|(seq, record)| {
-                place(**seq, &record.article.head) > here
-                    && lists::lists(&record.article.head).contains(scope)
-            })
-            .count() as u64;
-        let (_, named) = self
-            .names
-            .entry(name(scope))
-            .or_insert_with(|| (scope.clone(), Named::default()));
-        if newer < SHOWN {
-            named.touched = named.touched.max(now);
-        }
-    }
-
-    fn count(&mut self, scope: &Scope, head: &Head, more: bool) {
-        let Some(spelling) = lists::spelling(head, scope) else {
-            return;
-        };
-        let (_, named) = self
-            .names
-            .entry(name(scope))
-            .or_insert_with(|| (scope.clone(), Named::default()));
-        let room = named.spellings.len() < SPELLINGS;
-        match named.spellings.iter_mut().find(|(s, _)| s == spelling) {
-            Some((_, count)) if more => *count += 1,
-            Some((_, count)) => *count = count.saturating_sub(1),
-            None if more && room => {
-                named.spellings.push((spelling.to_owned(), 1));
-            }
-            None => {}
-        }
-        named.spellings.retain(|(_, count)| *count > 0);
-    }
-
-    fn visited(&mut self, source: SourceId, state: SourceState, now: Timestamp) {
-        let still: HashSet<u64> = state.listed.iter().copied().collect();
-        let old = self.states.insert(source, state);
-        for prefix in old.map(|old| old.listed).unwrap_or_default() {
-            if still.contains(&prefix) {
-                continue;
-            }
-            let (from, to) = (
-                u128::from(prefix) << 64,
-                u128::from(prefix) << 64 | u128::from(u64::MAX),
-            );
-            let gone: Vec<u64> = self
-                .keys
-                .range((Key::Guid(from), 0)..=(Key::Guid(to), u64::MAX))
-                .map(|(_, seq)| *seq)
-                .collect();
-            for seq in gone {
-                if let Some(record) = self.articles.get_mut(&seq) {
-                    record.listed_until = record.listed_until.max(now);
-                }
-            }
-        }
-    }
-
-    /// Articles that `keep` no longer covers, in order of arrival.
-    fn outlived(&self, keep: Keep, now: Timestamp, schedule: &Schedule) -> Vec<u64> {
-        let listed: HashSet<u64> = self
-            .states
-            .iter()
-            .filter(|(id, _)| schedule.may_list(id))
-            .flat_map(|(_, state)| state.listed.iter().copied())
-            .collect();
-        let mut by_list: BTreeMap<String, Vec<Cursor>> = BTreeMap::new();
-        for (&seq, record) in &self.articles {
-            let head = &record.article.head;
-            let sources = lists::sources(head).into_iter().map(Scope::Source);
-            let outputs = lists::lists(head)
-                .into_iter()
-                .filter(|scope| matches!(scope, Scope::Output(_)));
-            for scope in sources.chain(outputs) {
-                by_list
-                    .entry(name(&scope))
-                    .or_default()
-                    .push(place(seq, head));
-            }
-        }
-        let (mut spared, mut over) = (HashSet::new(), HashSet::new());
-        for (list, mut places) in by_list {
-            places.sort_unstable_by(|a, b| b.cmp(a));
-            spared.extend(
-                places
-                    .iter()
-                    .take(keep.min_per_feed as usize)
-                    .map(|c| c.seq),
-            );
-            if list.starts_with('f') {
-                over.extend(
-                    places
-                        .iter()
-                        .skip(keep.max_per_feed as usize)
-                        .map(|c| c.seq),
-                );
-            }
-        }
-        self.articles
-            .iter()
-            .filter(|(seq, record)| {
-                let head = &record.article.head;
-                let old = now.since(head.first_seen.max(record.listed_until)) > keep.age;
-                let listed = || {
-                    lists::own_keys(head).iter().any(
-                        |key| matches!(key, Key::Guid(hash) if listed.contains(&prefix(*hash))),
-                    )
-                };
-                (old || over.contains(*seq)) && !spared.contains(*seq) && !listed()
-            })
-            .map(|(seq, _)| *seq)
-            .collect()
-    }
-}
-
-/// Days since 2020 began: tombstones are dated no finer.
-pub(super) fn day(at: Timestamp) -> u16 {
-    const BEGIN: i64 = 1_577_836_800;
-    u16::try_from((at.as_secs() - BEGIN).max(0) / 86_400).unwrap_or(u16::MAX)
-}
-
-/// Whole days of a duration.
-pub(super) fn days(duration: std::time::Duration) -> u64 {
-    duration.as_secs() / 86_400
-}
-
-/// The first 64 bits of a key: how a source's state names what it lists.
-pub(super) fn prefix(hash: u128) -> u64 {
-    u64::try_from(hash >> 64).expect("64 bits are left")
-}
-
-fn amended(old: &Article, head: Head, news: Vec<Sighting>) -> Article {
-    let mut all = old.sightings.clone();
-    for new in news {
-        let same = |old: &&mut Sighting| old.source == new.source && old.guid_key == new.guid_key;
-        match all.iter_mut().find(same) {
-            Some(old) => *old = new,
-            None => all.push(new),
-        }
-    }
-    let sightings = in_order(&head, all);
-    Article {
-        head,
-        entry: old.entry.clone(),
-        about: old.about.clone(),
-        sightings,
-    }
-}
-
-/// Sightings as the head names them; one that it does not name is gone.
-pub(super) fn in_order(head: &Head, mut all: Vec<Sighting>) -> Vec<Sighting> {
-    let mut sorted = Vec::with_capacity(all.len());
-    for seen in &head.seen_at {
-        let same =
-            |s: &Sighting| s.source.as_ref() == Some(&seen.source) && s.guid_key == seen.guid_key;
-        if let Some(at) = all.iter().position(same) {
-            sorted.push(all.remove(at));
-        }
-    }
-    sorted
-}
-
-/// A page with no more than so many articles of one source, and where it begins and ends in the whole list.
-fn limited(
-    all: &[(Cursor, Arc<Article>)],
-    page: Page,
-    from: usize,
-    to: usize,
-    limit: u32,
-) -> (Vec<(Cursor, Arc<Article>)>, usize, usize) {
-    let mut counts: HashMap<SourceId, u32> = HashMap::new();
-    let mut take = |at: &usize| {
-        let count = counts.entry(all[*at].1.head.source.clone()).or_default();
-        *count += 1;
-        *count <= limit
-    };
-    let (Page::First { most } | Page::After { most, .. } | Page::Before { most, .. }) = page;
-    let places: Vec<usize> = if matches!(page, Page::Before { .. }) {
-        let mut places: Vec<usize> = (0..to).rev().filter(&mut take).take(most).collect();
-        places.reverse();
-        places
-    } else {
-        (from..all.len()).filter(&mut take).take(most).collect()
-    };
-    let shown = places.iter().map(|at| all[*at].clone()).collect();
-    let first = places.first().copied().unwrap_or(from);
-    let last = places.last().map_or(first, |last| last + 1);
-    (shown, first, last)
-}
-
-/// The spelling that most articles use; of equals the first in the order of the alphabet.
-pub(super) fn commonest(spellings: &[(String, u64)]) -> &str {
-    let best = spellings
-        .iter()
-        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
-    best.map_or("", |(spelling, _)| spelling.as_str())
-}
-
-/// Most articles first, then by key.
-pub(super) fn by_count(counts: &mut [LabelCount]) {
-    counts.sort_unstable_by(|a, b| b.articles.cmp(&a.articles).then_with(|| a.key.cmp(&b.key)));
-}
-
-impl Tables {
-    fn labels(&self, pick: impl Fn(&Scope) -> Option<&String>) -> Vec<LabelCount> {
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        for record in self.articles.values() {
-            for scope in lists::lists(&record.article.head) {
-                if let Some(key) = pick(&scope) {
-                    *counts.entry(key.clone()).or_default() += 1;
-                }
-            }
-        }
-        let mut all: Vec<LabelCount> = counts
-            .into_iter()
-            .map(|(key, articles)| {
-                let named = self
-                    .names
-                    .values()
-                    .find(|(scope, _)| pick(scope) == Some(&key));
-                LabelCount {
-                    name: named
-                        .map_or(key.as_str(), |(_, named)| commonest(&named.spellings))
-                        .to_owned(),
-                    key,
-                    articles,
-                }
-            })
-            .collect();
-        by_count(&mut all);
-        all
-    }
-
-    fn list(&self, selection: &Selection, page: Page) -> Listing {
-        let mut all: Vec<(Cursor, Arc<Article>)> = self
-            .articles
-            .iter()
-            .filter(|(_, record)| lists::fits(&record.article.head, selection))
-            .map(|(&seq, record)| {
-                (
-                    place(seq, &record.article.head),
-                    Arc::clone(&record.article),
-                )
-            })
-            .collect();
-        all.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
-        let (mut from, mut to) = match page {
-            Page::First { most } => (0, most.min(all.len())),
-            Page::After { cursor, most } => {
-                let from = all.partition_point(|(place, _)| *place >= cursor);
-                (from, from.saturating_add(most).min(all.len()))
-            }
-            Page::Before { cursor, most } => {
-                let to = all.partition_point(|(place, _)| *place > cursor);
-                (to.saturating_sub(most), to)
-            }
-        };
-        let mut shown = all[from..to].to_vec();
-        if let Some(limit) = selection.per_source {
-            (shown, from, to) = limited(&all, page, from, to, limit);
-        }
-        let named = self.names.get(&name(&selection.scope));
-        Listing {
-            articles: shown,
-            older: to < all.len(),
-            newer: from > 0,
-            known: named.is_some() || selection.scope == Scope::All,
-            as_of: Revision::default(),
-            touched: named.map_or(Timestamp::EPOCH, |(_, named)| named.touched),
-        }
     }
 }
 
@@ -858,6 +379,19 @@ impl Store for Memory {
             Scope::Category(key) => Some(key),
             _ => None,
         }))
+    }
+
+    async fn labels(&self, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error> {
+        let inner = self.lock();
+        let tables = &inner.tables;
+        let one = |scope: &Scope| {
+            let (_, named) = tables.names.get(&name(scope))?;
+            let stands = |record: &&Record| lists::lists(&record.article.head).contains(scope);
+            let articles = tables.articles.values().filter(stands).count() as u64;
+            let key = scope_parts(scope).1.to_owned();
+            Some(label(Some(named), key, articles))
+        };
+        Ok(scopes.iter().map(one).collect())
     }
 
     async fn sightings(

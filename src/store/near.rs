@@ -118,7 +118,7 @@ fn write_print(out: &mut Out, at: Timestamp, copy: ArticleId, signature: &Signat
 /// Bytes of one signature.
 const PRINT: usize = 8 + 16 + 4 * (2 + BANDS) + 2 + BODY + LEAD;
 
-fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
+pub(super) fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
     let at = Timestamp::from_micros(input.word()?.cast_signed());
     let copy = ArticleId(input.hash()?);
     let (source, shelf) = (half(input)?, half(input)?);
@@ -189,7 +189,7 @@ pub(super) fn apply(table: &mut Table, marks: &Marks, loc: Loc, body: &[u8]) -> 
     table.put_raw(&key, Some(&write_boilerplate(here, &boilerplate)))
 }
 
-fn write_boilerplate(upto: Pos, boilerplate: &Boilerplate) -> Vec<u8> {
+pub(super) fn write_boilerplate(upto: Pos, boilerplate: &Boilerplate) -> Vec<u8> {
     let mut out = Out::default();
     out.number(u64::from(upto.file));
     out.number(upto.at);
@@ -205,7 +205,7 @@ fn write_boilerplate(upto: Pos, boilerplate: &Boilerplate) -> Vec<u8> {
     out.0
 }
 
-fn read_boilerplate(value: &[u8]) -> Option<(Pos, Boilerplate)> {
+pub(super) fn read_boilerplate(value: &[u8]) -> Option<(Pos, Boilerplate)> {
     let mut input = In(value);
     let upto = Pos {
         file: input.small()?,

@@ -344,6 +344,11 @@ pub(super) struct NameRec {
     pub(super) spellings: Vec<(String, u64)>,
     /// Months of first sight, counted from year 0, with their articles.
     pub(super) months: Vec<(u32, u64)>,
+    /// How it is spelt for readers, in URLs too: as most articles of the commit that first published it spell it. Empty for
+    /// what has no spelling, and in the indexes of earlier days.
+    pub(super) shown: String,
+    /// The number of that commit, until a later one finds it decided; then 0.
+    pub(super) fresh: u64,
 }
 
 /// Writes a name.
@@ -362,6 +367,10 @@ pub(super) fn write_name(name: &NameRec) -> Vec<u8> {
     for (month, count) in &name.months {
         out.number(u64::from(*month));
         out.number(*count);
+    }
+    if !name.shown.is_empty() {
+        out.text(&name.shown);
+        out.number(name.fresh);
     }
     out.0
 }
@@ -382,6 +391,10 @@ pub(super) fn read_name(bytes: &[u8]) -> Option<NameRec> {
     }
     for _ in 0..input.count()? {
         name.months.push((input.small()?, input.number()?));
+    }
+    if !input.0.is_empty() {
+        input.text()?.clone_into(&mut name.shown);
+        name.fresh = input.number()?;
     }
     Some(name)
 }
@@ -419,6 +432,27 @@ mod tests {
         }
         assert_eq!(cursor(places[3]).seq, 4);
         assert_eq!(spelling_at(places[3]), 7);
+    }
+
+    #[test]
+    fn names_come_back_also_from_before_their_spelling_was_kept() {
+        let name = NameRec {
+            id: 3,
+            known: true,
+            count: 2,
+            touched: Timestamp::from_secs(5),
+            spellings: vec![("Rust".to_owned(), 2)],
+            months: vec![(24_310, 2)],
+            shown: "rust".to_owned(),
+            fresh: 7,
+        };
+        assert_eq!(read_name(&write_name(&name)), Some(name.clone()));
+        let old = NameRec {
+            shown: String::new(),
+            fresh: 0,
+            ..name
+        };
+        assert_eq!(read_name(&write_name(&old)), Some(old));
     }
 
     #[test]

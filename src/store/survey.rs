@@ -6,6 +6,7 @@ use super::codec;
 use super::core::Body;
 use super::frame::{self, Draft, FrameHead, Peek};
 use super::item::{self, Item};
+use super::near;
 use super::packed::{self, Coding};
 use crate::model::article::Sighting;
 use crate::model::source::SourceState;
@@ -98,6 +99,11 @@ fn index(bytes: &[u8]) -> usize {
         }
         found += 1;
     }
+    if let Some((upto, boilerplate)) = near::read_boilerplate(bytes) {
+        let written = near::write_boilerplate(upto, &boilerplate);
+        assert_eq!(near::read_boilerplate(&written), Some((upto, boilerplate)));
+        found += 1;
+    }
     found + usize::from(packed::read_name(bytes).is_some())
 }
 
@@ -140,6 +146,7 @@ mod tests {
         let name = Name {
             scope: Scope::Tag("社会".to_owned()),
             touched: Timestamp::from_secs(5),
+            shown: "社会".to_owned(),
         };
         draft.push(&Item::Name(Box::new(name)), &[]);
         draft.seal(FrameHead {

@@ -34,6 +34,8 @@ pub(crate) async fn seen(store: &Arc<dyn Store>) -> Vec<String> {
     let tags = store.tags().await.unwrap();
     let categories = store.categories().await.unwrap();
     all.push(format!("{tags:?} {categories:?}"));
+    let asked = ["gone", "never"].map(|key| Scope::Tag(key.to_owned()));
+    all.push(format!("{:?}", store.labels(&asked).await.unwrap()));
     let scopes = [Scope::All, Scope::Output("morning".into())]
         .into_iter()
         .chain(tags.iter().map(|tag| Scope::Tag(tag.key.clone())))

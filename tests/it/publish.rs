@@ -593,6 +593,53 @@ async fn other_spellings_lead_to_the_one_that_counts() {
 }
 
 #[tokio::test]
+async fn the_first_to_publish_a_label_decides_how_it_is_spelt() {
+    let desk = Desk::new(settings(), vec![article_at("ribao", "a").tag("Rust")]).await;
+    // Asked for too early, and in spellings that nobody will use.
+    assert!(matches!(
+        desk.refusal("/tags/Go.atom").await,
+        Error::NotFound(_)
+    ));
+    assert!(desk.ids("/categories/TECH.rss").await.is_empty());
+    let before = desk.document("/sources/ribao.rss").await;
+    let news = ["1", "2", "3"].map(|guid| article(guid).tag("rust").tag("go").category("tech"));
+    desk.commit(news.map(Sample::founded), hours(2)).await;
+    for (target, to) in [
+        ("/tags/rust.rss", "tags/Rust.rss"),
+        ("/tags/Go.atom", "tags/go.atom"),
+        ("/categories/TECH.rss?n=3", "categories/tech.rss?n=3"),
+    ] {
+        let to = format!("https://news.example.org/{to}");
+        assert_eq!(desk.moved(target).await, to, "{target}");
+    }
+    assert_eq!(desk.ids("/tags/Rust.rss").await.len(), 4);
+    // What others call it changes no byte elsewhere, whoever renders it.
+    let other = Desk::over(Arc::clone(&desk.store), settings());
+    let after = other.document("/sources/ribao.rss").await;
+    assert_eq!(after.plain(), before.plain());
+    assert_eq!(after.modified(), before.modified());
+}
+
+#[tokio::test]
+async fn the_page_of_a_tag_names_its_neighbours() {
+    let samples = vec![
+        article("a").tag("Rust").tag("C++").tag("a/b"),
+        article("b").tag("Rust").tag("C++"),
+        article("c").tag("Go"),
+    ];
+    let desk = Desk::new(settings(), samples).await;
+    let page = desk.text("/tags/Rust").await;
+    let (_, related) = page.split_once("<h2>Related tags</h2>").unwrap();
+    let (related, _) = related.split_once("</nav>").unwrap();
+    let names: Vec<&str> = related.split("href=\"").skip(1).collect();
+    assert!(names[0].starts_with("/tags/C++\"") || names[0].starts_with("/tags/C%2B%2B\""));
+    assert!(names[1].starts_with("/tags/a%2Fb\""), "{related}");
+    assert_eq!(names.len(), 2, "{related}");
+    assert!(!desk.text("/tags/Go").await.contains("Related tags"));
+    assert!(!desk.text("/").await.contains("Related tags"));
+}
+
+#[tokio::test]
 async fn articles_have_pages_and_merged_ones_lead_on() {
     let other = ArticleId(7);
     let desk = Desk::new(
@@ -998,9 +1045,8 @@ async fn new_settings_show_at_once() {
 #[tokio::test]
 async fn a_preview_is_what_readers_get() {
     let desk = Desk::new(settings(), vec![article("a").tag("Rust")]).await;
-    let shown = preview(desk.store.clone(), settings(), "/tags/rust.atom")
-        .await
-        .unwrap();
+    let another = Publisher::new(desk.store.clone(), Metrics::default(), settings());
+    let shown = preview(&another, "/tags/rust.atom").await.unwrap();
     assert_eq!(
         shown.plain(),
         desk.document("/tags/Rust.atom").await.plain()

@@ -216,6 +216,14 @@ async fn walk(town: &Town) -> Vec<(String, String)> {
         "/all.json?source=inner",
         "/all.json?tag=Geheim",
         "/all.json?category=Keller",
+        "/all.json?any=Geheim&any=Geheimdienst",
+        "/all.json?not=nothing",
+        "/tags/Geheimdienst",
+        "/sources/inner/2026-03.rss",
+        "/popular.rss",
+        "/popular.atom",
+        "/all.rss?n=1",
+        "/?n=1",
         "/outputs/open.json?tag=Geheim",
         "/search?q=Kellergeheimnis",
         "/search.json?q=Kellergeheimnis",
@@ -230,7 +238,14 @@ async fn walk(town: &Town) -> Vec<(String, String)> {
         if seen.iter().any(|(known, _)| *known == path) {
             continue;
         }
-        let body = String::from_utf8_lossy(&town.get(&path).await.body).into_owned();
+        let answer = town.get(&path).await;
+        // What its headers say is public too.
+        let said = ["link", "location"].map(|name| answer.header(name).to_owned());
+        let body = format!(
+            "{} {}",
+            String::from_utf8_lossy(&answer.body),
+            said.join(" ")
+        );
         for piece in body.split(['"', '\'', '<', '>', ' ', '\n']) {
             let piece = piece.replace("&amp;", "&");
             let here = piece
@@ -333,6 +348,21 @@ async fn what_is_private_is_nowhere_public() {
     }
     let metrics = town.get("/metrics").await.text();
     assert!(!metrics.contains("inner"), "{metrics}");
+    // Nor is it in what goes to a static server, whether or not anybody finds the way there.
+    let targets = ask(&town, Request::Addresses {}).await;
+    let targets: Vec<String> = serde_json::from_value(targets).unwrap();
+    assert!(targets.len() > 10 && !targets.iter().any(|target| target.contains("inner")));
+    let files = ask(&town, Request::Documents { targets }).await.to_string();
+    assert!(files.contains("Open news"), "{files}");
+    for word in [
+        "Kellergeheimnis",
+        "vertraulich",
+        "Kellerblatt",
+        "Geheimdienst",
+        "outputs/closed",
+    ] {
+        assert!(!files.contains(word), "{word}");
+    }
 
     // A private output stays closed when its last token goes.
     let revoked = lines.replace(

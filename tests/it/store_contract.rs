@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aggd::model::article::{ArticleId, Key, Revision};
-use aggd::model::label::{Cursor, Has, Scope, Selection};
+use aggd::model::label::{Cursor, Has, LabelCount, Scope, Selection};
 use aggd::model::source::{SourceId, SourceState};
 use aggd::model::time::Timestamp;
 use aggd::store::memory::Memory;
 use aggd::store::{Batch, Change, Error, Found, Keep, Listing, Options, Page, Store};
 
-use crate::samples::{article, article_at, batch, guid_key, hours, id, noon, sighting, source};
+use crate::samples::{
+    Sample, article, article_at, batch, guid_key, hours, id, noon, sighting, source,
+};
 
 /// A store, and what must live as long as it does.
 struct Engine {
@@ -470,6 +472,52 @@ async fn labels_count_public_articles_under_their_commonest_spelling() {
         assert_eq!(
             categories[0].name, "Tech",
             "the first of two equals in the order of the alphabet"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_label_is_spelt_as_it_was_first_published() {
+    each(async |store| {
+        let rust = Scope::Tag("rust".to_owned());
+        let asked = [
+            Scope::Tag("never".to_owned()),
+            rust.clone(),
+            Scope::Category("tech".to_owned()),
+        ];
+        let spelt = async || {
+            let found = store.labels(&asked).await.unwrap().into_iter();
+            let label = |label: Option<LabelCount>| label.map(|l| (l.key, l.name, l.articles));
+            found.map(label).collect::<Vec<_>>()
+        };
+        let label = |key: &str, name: &str, n| Some((key.to_owned(), name.to_owned(), n));
+        assert_eq!(spelt().await, [None, None, None]);
+        let first = [
+            article("1").tag("RUST").category("Tech"),
+            article("2").tag("Rust"),
+            article("3").tag("Rust"),
+        ];
+        put(&store, first.map(Sample::founded)).await;
+        let decided = [None, label("rust", "Rust", 3), label("tech", "Tech", 1)];
+        assert_eq!(spelt().await, decided);
+        let more = ["4", "5", "6", "7"].map(|guid| article(guid).tag("rust").category("tech"));
+        put(&store, more.map(Sample::founded)).await;
+        let after = [None, label("rust", "Rust", 7), label("tech", "Tech", 5)];
+        assert_eq!(spelt().await, after);
+        let gone = ["1", "2", "3", "4", "5", "6", "7"].map(|guid| Change::Removed {
+            id: id("blog", guid),
+        });
+        put(&store, gone).await;
+        let empty = [None, label("rust", "Rust", 0), label("tech", "Tech", 0)];
+        assert_eq!(spelt().await, empty);
+        put(&store, [article("8").tag("rUST").founded()]).await;
+        assert_eq!(
+            store.labels(&[rust]).await.unwrap()[0]
+                .as_ref()
+                .unwrap()
+                .name,
+            "Rust"
         );
     })
     .await;

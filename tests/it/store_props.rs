@@ -323,6 +323,8 @@ impl Pair {
             store.revision().number
         )];
         all.push(format!("{:?}", store.tags().await.unwrap()));
+        let tags = TAGS.map(|tag| Scope::Tag(aggd::text::key(tag)));
+        all.push(format!("{:?}", store.labels(&tags).await.unwrap()));
         let scopes = [Scope::All, Scope::Output("morning".to_owned())]
             .into_iter()
             .chain(TAGS.map(|tag| Scope::Tag(aggd::text::key(tag))))

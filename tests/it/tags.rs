@@ -71,7 +71,9 @@ async fn every_tag_has_its_feed_at_one_address() {
         .map(|(n, label)| item(&n.to_string(), &format!("About {n}"), &[label], "text"))
         .collect();
     serve(&origin, "/a", &items);
-    let aliases = "[tags.alias]\ncpp = \"C++\"\ncsharp = \"C#\"\nnode = \"node.js\"\n\"新冠\" = \"疫情\"\nConstantinople = \"İstanbul\"\ncrab = \"🦀\"\n";
+    let aliases = "[tags.alias]\ncpp = \"C++\"\ncsharp = \"C#\"\nnode = \"node.js\"\n\"新冠\" = \"疫情\"\nConstantinople = \"İstanbul\"\ncrab = \"🦀\"\n\
+        ab = \"a/b\"\nhalf = \"50%\"\n";
+    let aliases = format!("{aliases}lengthy = {long:?}\n\"長\" = {han:?}\n");
     let town = Town::new(&format!("{}{aliases}", feed("a", &origin.url("/a"), ""))).await;
     for (n, label) in labels.iter().enumerate() {
         let name = label.replace("&amp;", "&");
@@ -104,6 +106,10 @@ async fn every_tag_has_its_feed_at_one_address() {
         ("i\u{307}stanbul", "İstanbul"),
         ("constantinople", "İstanbul"),
         ("crab", "🦀"),
+        ("ab", "a/b"),
+        ("half", "50%"),
+        ("Lengthy", long),
+        ("长", &han),
         ("新闻", "新聞"),
         ("#WHAT?", "what?"),
         ("rss feed", "RSS Feeds"),
