@@ -156,8 +156,8 @@ class Daemon:
         command = [self.args.aggd, "--config", str(self.config), *words]
         return subprocess.run(command, cwd=self.home, capture_output=True, text=True, **more)
 
-    def start(self, patience=60):
-        """True if it serves."""
+    def start(self, patience=300):
+        """True if it serves. A busy machine may take its time; a start that is refused ends at once."""
         log = open(self.home / "aggd.log", "ab")
         self.process = subprocess.Popen(
             [self.args.aggd, "--config", str(self.config), "run"], cwd=self.home, stdout=log, stderr=log
@@ -253,7 +253,8 @@ def kills(args, rng, home, count, retention):
     for number in range(count):
         if not daemon.start():
             refused += 1
-            print(f"  start {number} was refused; see {home / 'aggd.log'}")
+            ended = daemon.process.poll() is not None
+            print(f"  start {number} {'was refused' if ended else 'takes too long'}; see {home / 'aggd.log'}")
             if daemon.process.poll() is None:
                 daemon.kill()
             continue
