@@ -14,7 +14,7 @@ mod turn;
 mod visit;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -162,6 +162,8 @@ struct Floor {
     beat: Mutex<Instant>,
     adopted: OnceCell<()>,
     driven: AtomicBool,
+    /// Turns begun and ended: odd while one is under way.
+    turns: AtomicU64,
 }
 
 /// The work at hand.
@@ -234,6 +236,7 @@ impl Poller {
                 beat: Mutex::new(Instant::now()),
                 adopted: OnceCell::new(),
                 driven: AtomicBool::new(false),
+                turns: AtomicU64::new(0),
             }),
         }
     }

@@ -44,7 +44,10 @@ impl Floor {
         self.tasks.reopen();
         loop {
             *lock(&self.beat) = Instant::now();
-            let next = match self.turn(stop, until).await {
+            self.turns.fetch_add(1, Ordering::SeqCst);
+            let turned = self.turn(stop, until).await;
+            self.turns.fetch_add(1, Ordering::SeqCst);
+            let next = match turned {
                 Ok(Next::Done) => break,
                 Ok(Next::Sleep(next)) => next,
                 Err(error) => {
@@ -397,6 +400,11 @@ impl Floor {
         if !self.adopted.initialized() {
             return false;
         }
+        // Between the store and the desk a source stands in neither.
+        let turns = self.turns.load(Ordering::SeqCst);
+        if turns % 2 == 1 {
+            return false;
+        }
         let now = self.clock.now();
         {
             let desk = self.desk();
@@ -409,7 +417,11 @@ impl Floor {
                 return false;
             }
         }
-        match self.store.next_due().await {
+        let next = self.store.next_due().await;
+        if self.turns.load(Ordering::SeqCst) != turns {
+            return false;
+        }
+        match next {
             Ok(next) => next.is_none_or(|at| at > now),
             // Nothing more will happen.
             Err(_) => true,
