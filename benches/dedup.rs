@@ -24,7 +24,7 @@ use aggd::dedup::compare::{self, Pair};
 use aggd::dedup::shape::{Folded, Shape};
 use aggd::model::article::ArticleId;
 use aggd::model::boilerplate::Boilerplate;
-use aggd::model::signature::{BANDS, BODY, LEAD, Reach, Signature};
+use aggd::model::signature::{BANDS, BODY, LEAD, Reach, Signature, Sketch};
 use aggd::model::source::SourceId;
 use aggd::model::time::Timestamp;
 use aggd::store::lsh::{Lsh, Print, Range};
@@ -154,15 +154,18 @@ fn index(size: usize, real: &[Signature]) {
 }
 
 fn noise(dice: &mut fastrand::Rng) -> Signature {
-    let mut sketch = [0; BODY + LEAD];
-    dice.fill(&mut sketch);
+    let mut hashes = [0; BODY + LEAD];
+    dice.fill(&mut hashes);
     let mut bands = [0; BANDS];
     for band in &mut bands {
         *band = dice.u32(1..);
     }
     Signature {
         bands,
-        sketch,
+        sketch: Sketch {
+            hashes,
+            shingles: dice.u16(100..900),
+        },
         source: dice.u32(..),
         shelf: 0,
     }

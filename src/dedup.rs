@@ -47,7 +47,7 @@ pub mod story;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::model::article::{ArticleId, Head, Key};
+use crate::model::article::{ArticleId, Head, Key, SeenAt};
 use crate::model::candidate::Candidate;
 pub use crate::model::signature::Reach;
 
@@ -96,11 +96,11 @@ pub fn decide(
             return Decision::Repeated;
         }
         if let Some(head) = holder(candidate.guid) {
-            let same = head.seen_at.iter().any(|at| {
+            let same = |at: &SeenAt| {
                 at.guid_key == candidate.sighting.guid_key
                     && at.text_hash == candidate.sighting.text_hash
-            });
-            return if same {
+            };
+            return if candidate.mark.unchanged || head.seen_at.iter().any(same) {
                 Decision::Known
             } else {
                 Decision::Edited(head.id)
@@ -108,6 +108,10 @@ pub fn decide(
         }
         if candidate.keys().any(buried) {
             return Decision::Buried;
+        }
+        // It was kept and is gone since: whatever took it away decides, not that it is still listed.
+        if candidate.mark.unchanged {
+            return Decision::Known;
         }
         // What is private is no copy of what is public, even if its source was public once.
         let by_url = candidate.url.and_then(holder);

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::html;
 use crate::model::article::{Key, Sighting};
-use crate::model::candidate::Candidate;
+use crate::model::candidate::{Candidate, Mark};
 use crate::model::entry::{Content, Entry, Feed, IdSource};
 use crate::model::source::{About, Source};
 use crate::model::time::Timestamp;
@@ -37,33 +37,45 @@ pub fn about(feed: &Feed, source: &Source, url: &str) -> About {
     }
 }
 
-/// Makes all entries of one document ready. `now` is the time of the visit: no date may be later.
+/// Makes all entries of one document ready. `now` is the time of the visit: no date may be later; `mostly` is the language
+/// of most of what the source had before.
 #[must_use]
 pub fn candidates(
-    entries: Vec<Entry>,
+    entries: Vec<(Entry, Mark)>,
     source: &Source,
     about: &About,
+    mostly: Option<&str>,
     now: Timestamp,
 ) -> Vec<Candidate> {
     let (mut all, beginnings): (Vec<Candidate>, Vec<String>) = entries
         .into_iter()
-        .map(|entry| candidate(entry, source, about, now))
+        .map(|(entry, mark)| candidate(entry, mark, source, about, now))
         .unzip();
-    tell_languages(&mut all, &beginnings, about.language.as_deref());
+    tell_languages(&mut all, &beginnings, about.language.as_deref(), mostly);
     tell_guids_apart(&mut all, source);
     drop_shared_urls(&mut all);
     all
 }
 
 /// The language of each entry: what its publisher said, if its script agrees, else what its text says; where that does not
-/// say enough, the language that most of the document is in.
-fn tell_languages(all: &mut [Candidate], beginnings: &[String], of_feed: Option<&str>) {
+/// say enough, the language that most of the document is in. Where most of it was not read again, that is what it was.
+fn tell_languages(
+    all: &mut [Candidate],
+    beginnings: &[String],
+    of_feed: Option<&str>,
+    mostly: Option<&str>,
+) {
+    let unread = all.iter().filter(|one| one.mark.unchanged).count();
     let tell = |candidate: &Candidate, beginning: &str, prior: Option<&str>| {
         let said = candidate.entry.language.as_deref().or(of_feed);
         language::language(said, prior, candidate.entry.title_text(), beginning)
     };
     let mut counts: HashMap<String, usize> = HashMap::new();
-    for (candidate, beginning) in all.iter_mut().zip(beginnings) {
+    if let Some(mostly) = mostly.filter(|_| unread > 0) {
+        counts.insert(mostly.to_owned(), unread);
+    }
+    let read = |(candidate, _): &(&mut Candidate, &String)| !candidate.mark.unchanged;
+    for (candidate, beginning) in all.iter_mut().zip(beginnings).filter(read) {
         candidate.language = tell(candidate, beginning, of_feed);
         if let Some(language) = &candidate.language {
             *counts.entry(language.clone()).or_default() += 1;
@@ -73,11 +85,27 @@ fn tell_languages(all: &mut [Candidate], beginnings: &[String], of_feed: Option<
         .into_iter()
         .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
     let Some((prior, _)) = most else { return };
-    for (candidate, beginning) in all.iter_mut().zip(beginnings) {
+    for (candidate, beginning) in all.iter_mut().zip(beginnings).filter(read) {
         if candidate.language.as_ref() != Some(&prior) {
             candidate.language = tell(candidate, beginning, Some(&prior));
         }
     }
+}
+
+/// The language that most entries are in; `None` if not all of them were read.
+#[must_use]
+pub fn mostly(all: &[Candidate]) -> Option<String> {
+    if all.iter().any(|one| one.mark.unchanged) {
+        return None;
+    }
+    let mut counts: HashMap<&String, usize> = HashMap::new();
+    for language in all.iter().filter_map(|one| one.language.as_ref()) {
+        *counts.entry(language).or_default() += 1;
+    }
+    let most = counts
+        .into_iter()
+        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
+    most.map(|(language, _)| language.clone())
 }
 
 /// A guid that one document gives to entries with different links names none of them: guid and link together do.
@@ -126,7 +154,13 @@ fn drop_shared_urls(all: &mut [Candidate]) {
 }
 
 /// A candidate whose language is still open, and the beginning of its text.
-fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> (Candidate, String) {
+fn candidate(
+    entry: Entry,
+    mark: Mark,
+    source: &Source,
+    about: &About,
+    now: Timestamp,
+) -> (Candidate, String) {
     let text = body_text(&entry);
     let canonical = entry.url.as_deref().and_then(url::canonical);
     // A rule may have written another address; what the entry is named by stays.
@@ -171,6 +205,7 @@ fn candidate(entry: Entry, source: &Source, about: &About, now: Timestamp) -> (C
         updated,
         language: None,
         private: source.private,
+        mark,
         entry,
     };
     (candidate, beginning)

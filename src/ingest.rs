@@ -11,15 +11,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::dedup::story::{self, Effect};
 use crate::dedup::{self, Decision};
 use crate::enrich;
 use crate::label;
 use crate::label::keywords::Found as Lesson;
 use crate::model::article::{Article, ArticleId, Head, Key, Layer, Sighting};
-use crate::model::candidate::Candidate;
+use crate::model::candidate::{Candidate, Mark};
 use crate::model::document::Document;
-use crate::model::entry::{Feed, Hub, Warning};
+use crate::model::entry::{Entry, Feed, Hub, Warning};
 use crate::model::source::{About, Source, SourceState};
 use crate::model::time::Timestamp;
 use crate::parse;
@@ -74,8 +76,45 @@ pub struct Reading {
     pub hints: FeedHints,
     /// First 64 bits of the guid key of each entry: what the source lists at present.
     pub listed: Vec<u64>,
+    /// The language that most entries are in.
+    pub language: Option<String>,
     /// What the publisher should mend.
     pub warnings: Vec<Warning>,
+}
+
+/// What the visits before left: most entries of a document are as they were.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// `None`: all is read anew.
+    known: Option<parse::Before>,
+    listed: HashSet<u64>,
+    language: Option<String>,
+}
+
+impl Before {
+    /// What a source's state says of it.
+    #[must_use]
+    pub fn of(source: &Source, state: &SourceState, options: &Options) -> Self {
+        // Its own rules may look at anything.
+        if options.label.rules.feeds.contains_key(&source.id) {
+            return Self::default();
+        }
+        // Another version may read better, and who becomes private is somebody else.
+        let settings = format!(
+            "{} {} {}",
+            env!("CARGO_PKG_VERSION"),
+            source.private,
+            source.never_merge
+        );
+        Self {
+            known: Some(parse::Before {
+                seed: xxh3_64(settings.as_bytes()),
+                read: state.read.iter().copied().collect(),
+            }),
+            listed: state.listed.iter().copied().collect(),
+            language: state.language.clone(),
+        }
+    }
 }
 
 /// A visit that is over, before its result is kept.
@@ -112,21 +151,54 @@ pub fn read(
     source: &Source,
     document: &Document,
     options: &Options,
+    before: &Before,
     now: Timestamp,
 ) -> Result<Reading, parse::Error> {
-    let parse::Parsed { mut feed, warnings } = parse::parse(document, &options.parse)?;
+    let reading = read_after(source, document, options, before, now)?;
+    // What is only named must be what was listed: two entries under one guid change each other's names.
+    let is_other =
+        |one: &Candidate| one.mark.unchanged && !before.listed.contains(&listed_key(&one.sighting));
+    if reading.candidates.iter().any(is_other) {
+        let known = before.known.as_ref().map(|known| parse::Before {
+            seed: known.seed,
+            read: HashSet::new(),
+        });
+        let anew = Before {
+            known,
+            ..Before::default()
+        };
+        return read_after(source, document, options, &anew, now);
+    }
+    Ok(reading)
+}
+
+fn read_after(
+    source: &Source,
+    document: &Document,
+    options: &Options,
+    before: &Before,
+    now: Timestamp,
+) -> Result<Reading, parse::Error> {
+    let parse::Parsed {
+        mut feed,
+        marks,
+        warnings,
+    } = parse::parse_after(document, &options.parse, before.known.as_ref())?;
     let url = document.url.as_deref().unwrap_or(&source.url);
     let about = enrich::about(&feed, source, url);
-    let mut entries = std::mem::take(&mut feed.entries);
+    let mut entries: Vec<(Entry, Mark)> = std::mem::take(&mut feed.entries)
+        .into_iter()
+        .zip(marks)
+        .collect();
     let hints = hints(
         &feed,
         entries
             .iter()
-            .filter_map(|entry| entry.published.or(entry.updated)),
+            .filter_map(|(entry, _)| entry.published.or(entry.updated)),
         now,
     );
     let mut verdicts = Vec::with_capacity(entries.len());
-    entries.retain_mut(|entry| {
+    entries.retain_mut(|(entry, _)| {
         let verdict = label::rules::entry(entry, source, now, &options.label);
         let kept = !verdict.dropped;
         if kept {
@@ -134,8 +206,10 @@ pub fn read(
         }
         kept
     });
-    let mut candidates = enrich::candidates(entries, source, &about, now);
-    for (candidate, verdict) in candidates.iter_mut().zip(&verdicts) {
+    let mostly = before.language.as_deref();
+    let mut candidates = enrich::candidates(entries, source, &about, mostly, now);
+    let read = |(candidate, _): &(&mut Candidate, _)| !candidate.mark.unchanged;
+    for (candidate, verdict) in candidates.iter_mut().zip(&verdicts).filter(read) {
         candidate.sighting.labels = label::of_copy(candidate, source, &options.label);
         verdict.mark(&mut candidate.sighting, &options.label);
     }
@@ -144,6 +218,7 @@ pub fn read(
         .map(|candidate| listed_key(&candidate.sighting))
         .collect();
     Ok(Reading {
+        language: enrich::mostly(&candidates).or_else(|| before.language.clone()),
         candidates,
         about,
         hints,
@@ -264,9 +339,12 @@ async fn prepare(
     };
     if let Some(reading) = &visited.reading {
         let desk = Desk::open(store, visited.source, reading, now, options, texts).await?;
+        let kept = desk.kept();
         let (works, prints, mut counted) = desk.clear();
+        let mut all_kept = true;
         for (work, lesson, dropped) in labelled(works, options).await? {
             if dropped {
+                all_kept = false;
                 counted.new = counted.new.saturating_sub(1);
             } else {
                 lessons.extend(lesson);
@@ -278,6 +356,11 @@ async fn prepare(
         // The full state goes to the log together with articles, or when what the feed says of itself changed.
         batch.durable |= !batch.changes.is_empty() || state.about.as_ref() != Some(&reading.about);
         complete(&mut state, reading, tally, now);
+        state.read = kept
+            .into_iter()
+            .filter(|(_, was)| *was || all_kept)
+            .map(|(fingerprint, _)| fingerprint)
+            .collect();
     }
     batch.visit = Some((visited.source.id.clone(), state, visited.lease));
     Ok((batch, tally, lessons))
@@ -286,6 +369,7 @@ async fn prepare(
 fn complete(state: &mut SourceState, reading: &Reading, tally: Tally, now: Timestamp) {
     state.about = Some(reading.about.clone());
     state.listed.clone_from(&reading.listed);
+    state.language.clone_from(&reading.language);
     if let Some(visit) = state.visits.first_mut() {
         visit.new = tally.new;
         visit.updated = tally.updated;
@@ -307,15 +391,16 @@ async fn labelled(
     mut works: Vec<Work>,
     options: &Options,
 ) -> Result<Vec<(Work, Option<Lesson>, bool)>, store::Error> {
-    let run = |works: &mut Vec<Work>, options: &label::Options| {
+    let reads = options.label.auto == label::Auto::Publish;
+    let run = move |works: &mut Vec<Work>, options: &label::Options| {
         let works = works.drain(..);
         works
             .map(|mut work| {
                 let is_new = work.relies_on.is_none();
                 let mut lesson = None;
-                if is_new || work.effect == Effect::Text {
+                if reads && (is_new || work.effect == Effect::Text) {
                     let text = enrich::body_text(&work.article.entry);
-                    lesson = label::suggest(&mut work.article, &text, options);
+                    lesson = label::read(&mut work.article, &text, options);
                 }
                 label::learn(&work.article, options);
                 let ruled = label::story(&mut work.article, options);
@@ -328,7 +413,6 @@ async fn labelled(
             })
             .collect()
     };
-    let reads = options.label.auto != label::Auto::Off;
     if works.is_empty() || (options.label.rules.is_idle() && !reads) {
         return Ok(run(&mut works, &options.label));
     }
@@ -413,6 +497,21 @@ impl<'a> Desk<'a> {
             findings,
             merges,
         })
+    }
+
+    /// The fingerprints of what is or was kept, and whether it was before this visit. A rule may still drop what was not.
+    fn kept(&self) -> Vec<(u64, bool)> {
+        let decided = self.reading.candidates.iter().zip(&self.decisions);
+        decided
+            .filter(|(candidate, decision)| {
+                let is_kept = !matches!(decision, Decision::Buried | Decision::Repeated);
+                is_kept && candidate.mark.fingerprint != 0
+            })
+            .map(|(candidate, decision)| {
+                let is_new = matches!(decision, Decision::New | Decision::SameAs(_));
+                (candidate.mark.fingerprint, !is_new)
+            })
+            .collect()
     }
 
     /// Carries the decisions out: the articles that change, in the order of arrival, and the signatures that go with them.

@@ -36,7 +36,7 @@ pub enum Publisher {
 pub enum Auto {
     /// Nothing is read.
     Off,
-    /// Suggested to the administrator.
+    /// Suggested to the administrator, who asks for it: until then nothing is read.
     #[default]
     Suggest,
     /// Published.
@@ -110,13 +110,13 @@ pub fn of_copy(candidate: &Candidate, source: &Source, options: &Options) -> Vec
     tags::of_copy(candidate, source, options)
 }
 
-/// Reads the keywords of a story from the text of its leading copy, and notes them as that copy's. What comes back
-/// teaches [`Learnt`] what is common, once the story is kept; a private one teaches nothing.
+/// Where keywords are published, reads those of a story from the text of its leading copy, and notes them as that copy's.
+/// What comes back teaches [`Learnt`] what is common, once the story is kept; a private one teaches nothing.
 #[must_use]
-pub fn suggest(article: &mut Article, text: &str, options: &Options) -> Option<keywords::Found> {
+pub fn read(article: &mut Article, text: &str, options: &Options) -> Option<keywords::Found> {
     let head = &article.head;
     let language = head.language.as_deref()?;
-    if options.auto == Auto::Off {
+    if options.auto != Auto::Publish {
         return None;
     }
     let title = article.entry.title_text();
@@ -148,16 +148,36 @@ pub fn learn(article: &Article, options: &Options) {
     }
 }
 
+/// True if our own reading of a story is noted with it.
+#[must_use]
+pub fn is_read(article: &Article) -> bool {
+    let mut labels = article.sightings.iter().flat_map(|copy| &copy.labels);
+    labels.any(|tag| tag.origin == Origin::Auto)
+}
+
 /// The suggestions for a story that readers do not get: our own reading of its text, and tags that only repeat its
 /// headline.
 #[must_use]
-pub fn suggestions(article: &Article) -> Vec<Tag> {
+pub fn suggestions(article: &Article, text: &str, options: &Options) -> Vec<Tag> {
     let shown = &article.head.tags;
+    let noted = article.sightings.iter().flat_map(|copy| &copy.labels);
+    let noted = noted.filter(|tag| tag.origin == Origin::Auto).cloned();
+    let language = article.head.language.as_deref();
+    let read = match language.filter(|_| options.auto == Auto::Suggest) {
+        Some(language) => {
+            let title = article.entry.title_text();
+            keywords::extract(title, text, language, &options.learnt).keywords
+        }
+        None => Vec::new(),
+    };
+    let read = read
+        .iter()
+        .filter_map(|name| tags::tag(name, Origin::Auto, options));
     let mut found: Vec<Tag> = Vec::new();
-    for tag in article.sightings.iter().flat_map(|copy| &copy.labels) {
+    for tag in noted.chain(read) {
         let is_new = |tags: &[Tag]| !tags.iter().any(|known| known.key == tag.key);
-        if tag.origin == Origin::Auto && is_new(shown) && is_new(&found) {
-            found.push(tag.clone());
+        if is_new(shown) && is_new(&found) {
+            found.push(tag);
         }
     }
     found

@@ -67,6 +67,8 @@ pub struct Gauges {
     pub sources: Gauge,
     /// Remembered ids of purged articles.
     pub tombstones: Gauge,
+    /// Articles that were met and could not be read.
+    pub unreadable: Gauge,
     /// Bytes of the article log.
     pub log_bytes: Gauge,
     /// Of these, what still lives.
@@ -232,6 +234,11 @@ impl Gauges {
                 "tombstones",
                 "Remembered ids of purged articles",
                 &self.tombstones,
+            ),
+            (
+                "store_unreadable_articles",
+                "Articles met since the start that damage of the log has made unreadable",
+                &self.unreadable,
             ),
             (
                 "store_log_bytes",

@@ -20,14 +20,18 @@ mod value;
 mod xml;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use self::context::Context;
 use self::decode::Decoded;
-use self::draft::FeedDraft;
+use self::draft::{EntryDraft, FeedDraft};
 use self::notes::Notes;
 use self::sniff::Kind;
 use self::xml::Reader;
 use crate::html;
+use crate::model::candidate::Mark;
 use crate::model::document::Document;
 use crate::model::entry::{Entry, Feed, FeedFormat, Warning, WarningCode};
 
@@ -57,8 +61,19 @@ impl Default for Options {
 pub struct Parsed {
     /// The feed with its entries.
     pub feed: Feed,
+    /// How each entry stands in the document.
+    pub marks: Vec<Mark>,
     /// What was odd, in document order as far as it has a place there.
     pub warnings: Vec<Warning>,
+}
+
+/// What earlier documents of the same source left.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Before {
+    /// Fingerprints of one seed say nothing to another.
+    pub seed: u64,
+    /// Entries that are read already. Who has one of these fingerprints is only named: address, headline and dates.
+    pub read: HashSet<u64>,
 }
 
 /// Why there is no feed.
@@ -95,6 +110,18 @@ impl Error {
 /// # Errors
 /// [`Error`] if there is no feed in it. A broken feed is not an error.
 pub fn parse(document: &Document, options: &Options) -> Result<Parsed, Error> {
+    parse_after(document, options, None)
+}
+
+/// Reads a document of a source that was read before: most of it is as it was, and need not be read again.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_after(
+    document: &Document,
+    options: &Options,
+    before: Option<&Before>,
+) -> Result<Parsed, Error> {
     let Decoded {
         text,
         encoding,
@@ -126,13 +153,17 @@ pub fn parse(document: &Document, options: &Options) -> Result<Parsed, Error> {
             ));
         }
     };
-    let cx = Context::new(&text, root, document.url.as_deref(), options);
-    let feed = if kind == FeedFormat::Json {
-        json_feed::read(&cx, &mut notes)
+    let mut cx = Context::new(&text, root, document.url.as_deref(), options);
+    cx.before = before;
+    let read = if kind == FeedFormat::Json {
+        json_feed::read(&cx, &mut notes).map(|feed| {
+            let marks = vec![Mark::default(); feed.entries.len()];
+            (feed, marks)
+        })
     } else {
         xml_feed(&cx, &mut notes)
     };
-    let Some(mut feed) = feed else {
+    let Some((mut feed, marks)) = read else {
         let what = if kind == FeedFormat::Json {
             "some other JSON"
         } else {
@@ -154,11 +185,12 @@ pub fn parse(document: &Document, options: &Options) -> Result<Parsed, Error> {
     feed.well_formed = !repaired && !notes.repaired();
     Ok(Parsed {
         feed,
+        marks,
         warnings: notes.finish(&text),
     })
 }
 
-fn xml_feed(cx: &Context<'_>, notes: &mut Notes) -> Option<Feed> {
+fn xml_feed(cx: &Context<'_>, notes: &mut Notes) -> Option<(Feed, Vec<Mark>)> {
     let mut reader = Reader::new(cx);
     reader.notes = std::mem::take(notes);
     if !xml::only_misc(&cx.text[..cx.root]) {
@@ -168,7 +200,10 @@ fn xml_feed(cx: &Context<'_>, notes: &mut Notes) -> Option<Feed> {
     }
     let draft = root(&mut reader);
     *notes = std::mem::take(&mut reader.notes);
-    draft.map(|draft| draft.finish(cx))
+    draft.map(|mut draft| {
+        let marks = std::mem::take(&mut draft.marks);
+        (draft.finish(cx), marks)
+    })
 }
 
 fn root<'a>(reader: &mut Reader<'a>) -> Option<FeedDraft<'a>> {
@@ -187,6 +222,20 @@ fn root<'a>(reader: &mut Reader<'a>) -> Option<FeedDraft<'a>> {
 fn room_for_entries(reader: &Reader<'_>) -> Vec<Entry> {
     const USUAL_SIZE: usize = 3000;
     Vec::with_capacity((reader.cx.text.len() / USUAL_SIZE).min(reader.cx.max_items))
+}
+
+/// Adds an entry that began at this byte.
+fn add<'a>(reader: &Reader<'a>, feed: &mut FeedDraft<'a>, draft: EntryDraft<'a>, from: usize) {
+    let mut mark = Mark::default();
+    // Without a name of its own it is known by its text.
+    if let Some(before) = reader.cx.before.filter(|_| draft.is_named()) {
+        let hash = xxh3_64_with_seed(reader.since(from).as_bytes(), before.seed);
+        mark.fingerprint = hash.max(1);
+        mark.unchanged = before.read.contains(&mark.fingerprint);
+    }
+    feed.marks.push(mark);
+    let entry = draft.finish(reader.cx, mark.unchanged);
+    feed.entries.push(entry);
 }
 
 /// Ends the reading where a feed has more items than anybody keeps.

@@ -7,7 +7,9 @@
 mod apply;
 mod backup;
 mod cache;
+mod clean;
 mod codec;
+mod common;
 mod core;
 mod engine;
 mod follow;
@@ -22,14 +24,18 @@ pub mod memory;
 mod near;
 mod open;
 mod packed;
+mod paragraphs;
 mod prepare;
 mod query;
 mod rebuild;
 mod restore;
 mod retain;
+#[cfg(test)]
+mod samples;
 mod schedule;
 #[cfg(any(test, fuzzing))]
 mod survey;
+mod unreadable;
 mod verify;
 mod writer;
 
@@ -395,6 +401,8 @@ pub struct Stats {
     pub sources: u64,
     /// Tombstones.
     pub tombstones: u64,
+    /// Articles that were met since the store was opened and could not be read: damage of the log.
+    pub unreadable: u64,
     /// Signatures of near copies in memory; 0 until somebody asks.
     pub signatures: u64,
     /// Log files.

@@ -11,16 +11,16 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 /// simplified ones, and the last word in the singular if it is a Latin one. Empty if nothing is left.
 #[must_use]
 pub fn key(label: &str) -> String {
-    let folded = if label.is_ascii() {
-        label.to_ascii_lowercase()
-    } else {
-        let lower: String = composed(label)
-            .chars()
-            .flat_map(char::to_lowercase)
-            .collect();
-        // Lower-casing can leave something to compose (İ becomes i and a dot above).
-        composed(&lower).into_owned()
-    };
+    if label.is_ascii() {
+        let words: Vec<&str> = label.trim_start_matches('#').split_whitespace().collect();
+        return singular(&words.join(" ").to_ascii_lowercase());
+    }
+    let lower: String = composed(label)
+        .chars()
+        .flat_map(char::to_lowercase)
+        .collect();
+    // Lower-casing can leave something to compose (İ becomes i and a dot above).
+    let folded = composed(&lower);
     let words: Vec<&str> = folded.trim_start_matches('#').split_whitespace().collect();
     singular(&simplify(&words.join(" ")))
 }

@@ -3,9 +3,10 @@
 //!
 //! Each phase runs in a process of its own, so that its memory is its own: loading in batches of twenty, the newest
 //! fifty of a tag while writing goes on, opening again, making the index from the log, and retention: 30 % away, then
-//! ten times 10 % in and 10 % out. Beside it the same articles in `SQLite` (WAL, durable), loaded in the same run. Figures
-//! that have a limit are followed by it. CPU seconds are the process's own; making the articles is measured alone and
-//! taken off.
+//! ten times 10 % in and 10 % out. Beside it the same articles in `SQLite` (WAL, durable), in the same run. Figures that
+//! have a limit are followed by it. CPU seconds are the process's own; making the articles is measured alone and taken
+//! off. `--phase NAME --articles N --dir DIR` does one phase in a directory that stays (make, load, writing, sqlite,
+//! sqlite-writing, open, rebuild, churn, in this order) and prints its figures as JSON.
 
 #![expect(
     clippy::print_stdout,
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aggd::model::article::{Article, Key};
 use aggd::model::label::{Scope, Selection};
 use aggd::model::source::SourceState;
 use tokio_util::task::TaskTracker;
@@ -33,6 +35,10 @@ use tokio_util::task::TaskTracker;
 use aggd::store::{self, Batch, Change, Keep, Options, Page, Store};
 
 use sample::{SOURCES, Samples, seen, source, tag_key};
+
+/// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Articles of one commit.
 const AT_ONCE: u64 = 20;
@@ -118,11 +124,20 @@ fn report(dir: &Path, n: u64, beside: bool) {
     line("items in the index", load["items"], "", None);
     let ratio = (load["log"] + load["index"]) / load["live"];
     line("disk, times what lives", ratio, "", Some(2.0));
-    line("newest 50 while writing, p50", load["p50"], "ms", None);
-    line("newest 50 while writing, p99", load["p99"], "ms", Some(2.0));
+    let writing = phase("writing");
+    line("newest 50 while writing, p50", writing["p50"], "ms", None);
+    line(
+        "newest 50 while writing, p99",
+        writing["p99"],
+        "ms",
+        Some(2.0),
+    );
+    line("  written meanwhile, a second", writing["rate"], "", None);
     if let Some(sqlite) = &sqlite {
-        line("  SQLite: p50", sqlite["p50"], "ms", None);
-        line("  SQLite: p99", sqlite["p99"], "ms", None);
+        let writing = phase("sqlite-writing");
+        line("  SQLite: p50", writing["p50"], "ms", None);
+        line("  SQLite: p99", writing["p99"], "ms", None);
+        line("  SQLite: written meanwhile", writing["rate"], "", None);
         line("  SQLite: disk", mb(sqlite["disk"]), "MiB", None);
         line("  SQLite: memory", mb(sqlite["rss"]), "MiB", None);
     }
@@ -181,7 +196,9 @@ fn run_phase(phase: &str, dir: &Path, n: u64) -> Figures {
     match phase {
         "make" => make(n),
         "load" => runtime.block_on(load(dir, n)),
+        "writing" => runtime.block_on(writing(dir, n)),
         "sqlite" => load_sqlite(dir, n),
+        "sqlite-writing" => write_sqlite(dir, n),
         "open" => runtime.block_on(open(dir, n)),
         "rebuild" => {
             std::fs::remove_dir_all(dir.join("store/index")).unwrap();
@@ -292,16 +309,6 @@ async fn load(dir: &Path, n: u64) -> Figures {
     let memory = rss();
     let stats = store.stats().await.unwrap();
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let looking = TaskTracker::new().spawn(look(Arc::clone(&store), Arc::clone(&stop), LOOKS));
-    let mut first = n.next_multiple_of(AT_ONCE);
-    let end = first + (n / 20).clamp(4000, 20_000);
-    while !looking.is_finished() && first < end {
-        commit(&store, &samples, first).await;
-        first += AT_ONCE;
-    }
-    stop.store(true, Ordering::Relaxed);
-    let times = looking.await.unwrap();
     store.close().await.unwrap();
     figures([
         ("rate", n as f64 / took),
@@ -311,24 +318,50 @@ async fn load(dir: &Path, n: u64) -> Figures {
         ("log", stats.log_bytes as f64),
         ("index", stats.index_bytes as f64),
         ("items", stats.index_items as f64),
+    ])
+}
+
+/// Numbers of the articles that are written while somebody looks: at least enough for all looks.
+fn more(n: u64) -> std::ops::Range<u64> {
+    let first = n.next_multiple_of(AT_ONCE);
+    first..first + (n / 20).clamp(4000, 40_000)
+}
+
+async fn writing(dir: &Path, n: u64) -> Figures {
+    let samples = Samples::new();
+    let store = opened(dir, false).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    // What nobody has looked at yet is in nobody's memory.
+    look(Arc::clone(&store), Arc::clone(&stop), LOOKS / 10).await;
+    let looking = TaskTracker::new().spawn(look(Arc::clone(&store), Arc::clone(&stop), LOOKS));
+    let (begin, mut written) = (Instant::now(), 0);
+    for first in more(n).step_by(AT_ONCE as usize) {
+        if looking.is_finished() {
+            break;
+        }
+        commit(&store, &samples, first).await;
+        written += AT_ONCE;
+    }
+    let took = begin.elapsed().as_secs_f64();
+    stop.store(true, Ordering::Relaxed);
+    let times = looking.await.unwrap();
+    store.close().await.unwrap();
+    figures([
+        ("rate", written as f64 / took),
+        ("looks", times.len() as f64),
         ("p50", percentile(&times, 0.5)),
+        ("p90", percentile(&times, 0.9)),
         ("p99", percentile(&times, 0.99)),
+        ("most", percentile(&times, 1.0)),
     ])
 }
 
 fn load_sqlite(dir: &Path, n: u64) -> Figures {
     let samples = Samples::new();
-    let path = dir.join("articles.sqlite");
-    let mut sqlite = sqlite::Sqlite::open(&path);
+    let mut sqlite = sqlite::Sqlite::open(&dir.join("articles.sqlite"));
     let (cpu_begin, begin) = (cpu(), Instant::now());
-    let commit = |sqlite: &mut sqlite::Sqlite, first: u64| {
-        let some: Vec<_> = (first..first + AT_ONCE)
-            .map(|n| samples.article(n))
-            .collect();
-        sqlite.commit(first, &some);
-    };
     for first in (0..n).step_by(AT_ONCE as usize) {
-        commit(&mut sqlite, first);
+        sqlite.commit(first, &some(&samples, first));
     }
     let (took, used) = (begin.elapsed().as_secs_f64(), cpu() - cpu_begin);
     let memory = rss();
@@ -339,6 +372,24 @@ fn load_sqlite(dir: &Path, n: u64) -> Figures {
             Some(std::fs::metadata(dir.join(name)).ok()?.len())
         })
         .sum();
+    figures([
+        ("rate", n as f64 / took),
+        ("cpu", used * 1e6 / n as f64),
+        ("rss", memory),
+        ("disk", disk as f64),
+    ])
+}
+
+/// The articles of one commit.
+fn some(samples: &Samples, first: u64) -> Vec<(Article, Vec<Key>)> {
+    let numbers = first..first + AT_ONCE;
+    numbers.map(|n| samples.article(n)).collect()
+}
+
+fn write_sqlite(dir: &Path, n: u64) -> Figures {
+    let samples = Samples::new();
+    let path = dir.join("articles.sqlite");
+    let mut sqlite = sqlite::Sqlite::open(&path);
     let stop = Arc::new(AtomicBool::new(false));
     let looking = std::thread::spawn({
         let stop = Arc::clone(&stop);
@@ -357,19 +408,19 @@ fn load_sqlite(dir: &Path, n: u64) -> Figures {
             times
         }
     });
-    let mut first = n.next_multiple_of(AT_ONCE);
-    let end = first + (n / 20).clamp(4000, 20_000);
-    while !looking.is_finished() && first < end {
-        commit(&mut sqlite, first);
-        first += AT_ONCE;
+    let (begin, mut written) = (Instant::now(), 0);
+    for first in more(n).step_by(AT_ONCE as usize) {
+        if looking.is_finished() {
+            break;
+        }
+        sqlite.commit(first, &some(&samples, first));
+        written += AT_ONCE;
     }
+    let took = begin.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
     let times = looking.join().unwrap();
     figures([
-        ("rate", n as f64 / took),
-        ("cpu", used * 1e6 / n as f64),
-        ("rss", memory),
-        ("disk", disk as f64),
+        ("rate", written as f64 / took),
         ("p50", percentile(&times, 0.5)),
         ("p99", percentile(&times, 0.99)),
     ])

@@ -190,6 +190,17 @@ fn moved(access: &Access, out: &mut Out) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// How many articles there are, and how many of those that were looked at cannot be read.
+fn articles(status: &Status) -> String {
+    let all = format!("{} (seen at {} places)", status.articles, status.sightings);
+    match status.unreadable {
+        0 => all,
+        some => {
+            format!("{all}, {some} cannot be read: `aggd verify` tells where the log is damaged")
+        }
+    }
+}
+
 fn whole(access: &Access, out: &mut Out) -> Result<Exit, Failure> {
     let status: Status = access.ask(Request::Status {})?;
     if out.is_json() {
@@ -223,10 +234,7 @@ fn whole(access: &Access, out: &mut Out) -> Result<Exit, Failure> {
         ("daemon", daemon),
         ("configuration", status.config.clone()),
         ("store", status.store.clone()),
-        (
-            "articles",
-            format!("{} (seen at {} places)", status.articles, status.sightings),
-        ),
+        ("articles", articles(&status)),
         (
             "on disk",
             format!(

@@ -42,7 +42,9 @@ fn shape(path: &str, shape_of: Shape) -> Value {
         }
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Whole(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Shape::Span | Shape::SpanOrZero => json!({ "type": "string", "pattern": DURATION }),
+        Shape::Span | Shape::SpanOrZero | Shape::Days(..) => {
+            json!({ "type": "string", "pattern": DURATION })
+        }
         Shape::Size => json!({ "type": "string", "pattern": SIZE }),
         Shape::Choice(words) => {
             let words: Vec<&str> = words

@@ -25,6 +25,8 @@ pub(super) enum Shape {
     Whole(i64, i64),
     /// A duration above zero.
     Span,
+    /// A duration of so many days, both included.
+    Days(u64, u64),
     /// A duration, zero allowed.
     SpanOrZero,
     /// A size.
@@ -292,7 +294,7 @@ static DEDUP: &[Key] = &[
     ),
     key(
         "window",
-        Shape::Span,
+        Shape::Days(1, 60),
         "How far apart in time two copies of a text may be, between 1d and 60d.",
     ),
     key(

@@ -104,6 +104,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "feeds.toml:2:9: `every` wants a duration such as \"1h\" or { min = \"15m\", max = \"24h\" }, not 60",
     ),
     (
+        "[dedup]\nwindow = \"1h\"\n",
+        "feeds.toml:2:10: `window` wants a duration from \"1d\" to \"60d\", not \"1h\"",
+    ),
+    (
         "[poll]\nevery = { min = \"2h\", max = \"1h\" }\n",
         "feeds.toml:2:1: `min` of `every` is longer than its `max`",
     ),

@@ -127,6 +127,13 @@ pub(super) fn fits(shape: Shape, value: &DeValue<'_>) -> Result<(), String> {
             duration(value).is_some_and(|span| !span.is_zero()),
             "a duration such as \"90s\", \"15m\", \"24h\" or \"30d\"",
         ),
+        Shape::Days(min, max) => {
+            let days = |n: u64| Duration::from_hours(24 * n);
+            return match duration(value) {
+                Some(span) if (days(min)..=days(max)).contains(&span) => Ok(()),
+                _ => Err(format!("a duration from \"{min}d\" to \"{max}d\"")),
+            };
+        }
         Shape::SpanOrZero => (
             duration(value).is_some(),
             "a duration such as \"0s\", \"90s\", \"15m\" or \"24h\"",

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 use super::furniture;
 use crate::model::boilerplate::Boilerplate;
 use crate::model::signature::{
-    BANDS, BODY, BODY_BANDS, LEAD, LEAD_BANDS, SERIES, Signature, TITLE,
+    BANDS, BODY, BODY_BANDS, LEAD, LEAD_BANDS, SERIES, Signature, Sketch, TITLE,
 };
 use crate::model::source::SourceId;
 use crate::text;
@@ -55,7 +55,14 @@ pub struct Shape {
 #[derive(Debug, Clone, Default)]
 pub struct Folded {
     title: String,
-    lines: Vec<(u32, String)>,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone)]
+struct Line {
+    hash: u32,
+    text: String,
+    tokens: Vec<Token>,
 }
 
 impl Folded {
@@ -75,7 +82,13 @@ impl Folded {
                 line
             };
             let line = furniture::without_tail(line);
-            lines.push((paragraph(line), line.to_owned()));
+            let mut all = Vec::with_capacity(line.len() / 6);
+            tokens::tokenize(line, &mut all);
+            lines.push(Line {
+                hash: short(hash_of(&all), 3),
+                text: line.to_owned(),
+                tokens: all,
+            });
         }
         Self {
             title: tokens::fold(title),
@@ -86,35 +99,33 @@ impl Folded {
     /// Hashes of the paragraphs.
     #[must_use]
     pub fn paragraphs(&self) -> Vec<u32> {
-        self.lines.iter().map(|(hash, _)| *hash).collect()
+        self.lines.iter().map(|line| line.hash).collect()
     }
 
     /// The shape, without what the source puts under everything.
     #[must_use]
     pub fn shape(&self, boilerplate: &Boilerplate) -> Shape {
         let mut body = Vec::new();
-        let (mut left_out, mut paragraphs_out) = (Vec::new(), 0);
+        let (mut left_out, mut paragraphs_out) = (0, 0);
         let mut kept: Vec<&str> = Vec::new();
-        for (hash, line) in &self.lines {
-            if boilerplate.covers(*hash) {
-                tokens::tokenize(line, &mut left_out);
+        for line in &self.lines {
+            if boilerplate.covers(line.hash) {
+                left_out += line.tokens.len();
                 paragraphs_out += 1;
             } else {
-                tokens::tokenize(line, &mut body);
-                kept.push(line);
+                body.extend_from_slice(&line.tokens);
+                kept.push(&line.text);
             }
             if body.len() > MOST_TOKENS {
                 break;
             }
         }
-        if body.len() < TEASER
-            && left_out.len() >= OVER_AND_OVER.0
-            && paragraphs_out >= OVER_AND_OVER.1
-        {
+        if body.len() < TEASER && left_out >= OVER_AND_OVER.0 && paragraphs_out >= OVER_AND_OVER.1 {
             body.clear();
-            kept = self.lines.iter().map(|(_, line)| line.as_str()).collect();
-            for line in &kept {
-                tokens::tokenize(line, &mut body);
+            kept.clear();
+            for line in &self.lines {
+                body.extend_from_slice(&line.tokens);
+                kept.push(&line.text);
             }
         }
         let mut numbers = tokens::numbers(&self.title);
@@ -161,7 +172,10 @@ impl Shape {
         let script = self.script.unwrap_or(Script::Latin) as u64;
         let seed = xxh3_64_with_seed(&script.to_le_bytes(), namespace);
         let mut bands = [0; BANDS];
-        let mut sketch = [0; BODY + LEAD];
+        let mut sketch = Sketch {
+            hashes: [0; BODY + LEAD],
+            shingles: u16::try_from(self.body.len()).unwrap_or(u16::MAX),
+        };
         if self.is_text() {
             let body = min_hashes::<BODY>(&self.body);
             let lead = min_hashes::<LEAD>(&self.lead);
@@ -175,7 +189,7 @@ impl Shape {
             for (at, rows) in lead.chunks_exact(LEAD / LEAD_BANDS).enumerate() {
                 bands[BODY_BANDS + at] = band(rows, seed, BODY_BANDS + at);
             }
-            for (byte, hash) in sketch.iter_mut().zip(body.iter().chain(&lead)) {
+            for (byte, hash) in sketch.hashes.iter_mut().zip(body.iter().chain(&lead)) {
                 *byte = hash.to_le_bytes()[0];
             }
         }
@@ -205,12 +219,6 @@ pub fn place(name: &str) -> u32 {
 #[must_use]
 pub fn namespace(private: Option<&SourceId>) -> u64 {
     private.map_or(0, |source| xxh3_64(source.as_str().as_bytes()) | 1)
-}
-
-fn paragraph(line: &str) -> u32 {
-    let mut all = Vec::new();
-    tokens::tokenize(line, &mut all);
-    short(hash_of(&all), 3)
 }
 
 fn hash_of(all: &[Token]) -> u64 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::story::{self, Effect};
 use super::*;
 use crate::model::article::{Article, Sighting};
+use crate::model::candidate::Mark;
 use crate::model::entry::{Entry, Text};
 use crate::model::source::{About, SourceId};
 use crate::model::time::Timestamp;
@@ -33,6 +34,7 @@ fn copy(source: &str, guid: u128, url: Option<u128>, text: u64) -> Candidate {
         published: NOON,
         updated: NOON,
         language: None,
+        mark: Mark::default(),
         private: false,
     }
 }

@@ -227,8 +227,9 @@ impl<'a> Trip<'a> {
         };
         headers.insert(USER_AGENT, agent);
         headers.insert(ACCEPT, ACCEPTED);
-        let home = Url::parse(&self.source.url)
-            .is_ok_and(|configured| configured.origin() == url.origin());
+        let home = !self.source.headers.is_empty()
+            && Url::parse(&self.source.url)
+                .is_ok_and(|configured| configured.origin() == url.origin());
         if home {
             for (name, value) in &self.source.headers {
                 let parsed = HeaderName::from_bytes(name.as_bytes());

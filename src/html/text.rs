@@ -336,12 +336,14 @@ impl Collapser {
     }
 }
 
-/// The length of the text up to the first white space or illegal character.
+/// The length of the text up to the first white space that is more than one blank, or the first illegal character.
 fn word_end(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
         match bytes[at] {
+            // One blank between two words stays as it is.
+            b' ' if at > 0 && bytes.get(at + 1).is_some_and(u8::is_ascii_graphic) => at += 2,
             0..=b' ' | 0x7F => return at,
             // The first bytes of all characters above ASCII that are white space or illegal.
             0xC2 | 0xE1..=0xE3 | 0xEF => {

@@ -16,7 +16,7 @@ use crate::enrich::{self, fingerprint};
 use crate::model::article::{Article, ArticleId, Joined, Key, Layer};
 use crate::model::boilerplate::Boilerplate;
 use crate::model::entry::Entry;
-use crate::model::signature::{Estimate, Signature};
+use crate::model::signature::Signature;
 use crate::model::source::{Source, SourceId};
 use crate::model::time::Timestamp;
 use crate::store::{self, Among, Found, Prints, Store};
@@ -390,7 +390,7 @@ impl Ask<'_> {
             .take(IN_DOCUMENT);
         for m in earlier {
             let other = &texts.0[m];
-            let seems: Estimate = text.signature.estimate(&other.signature.sketch);
+            let seems = text.signature.sketch.estimate(&other.signature.sketch);
             let home = follow(decisions, *m);
             let comparable = text.shape.is_text() && other.shape.is_text();
             if !comparable || !seems.is_worth_a_look() {

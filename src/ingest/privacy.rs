@@ -177,7 +177,8 @@ fn changes(
 }
 
 /// The keys of the addresses of an article's copies, in the namespace that it stands in.
-fn url_keys(article: &Article) -> Vec<Key> {
+#[must_use]
+pub fn url_keys(article: &Article) -> Vec<Key> {
     let private = article.head.private.then_some(&article.head.source);
     let mut keys: Vec<Key> = article
         .sightings

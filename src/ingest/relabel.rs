@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::Options;
+use crate::enrich;
 use crate::label;
 use crate::model::article::{Article, ArticleId, Head, Sighting};
 use crate::model::source::Sources;
@@ -158,6 +159,15 @@ fn again(
     for copy in &mut story.sightings {
         let source = copy.source.as_ref().and_then(|id| sources.get(id));
         label::rules::remark(copy, source.map(Arc::as_ref), &options.label);
+    }
+    // Kept before keywords were published.
+    if options.label.auto == label::Auto::Publish && !label::is_read(&story) {
+        let text = enrich::body_text(&story.entry);
+        let lesson = label::read(&mut story, &text, &options.label);
+        if let Some(lesson) = lesson.filter(|_| !ask.dry_run) {
+            let learnt = &options.label.learnt;
+            learnt.article(&lesson.language, &lesson.terms);
+        }
     }
     let ruled = label::story(&mut story, &options.label);
     if story == before && !ruled.dropped {

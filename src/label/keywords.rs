@@ -6,7 +6,8 @@
 //! what stands in the headline; what is contained in a better one is left out.
 //!
 //! jieba's dictionary comes into memory with the first Chinese text, its table of frequencies too for as long as not
-//! enough Chinese articles were seen: some tens of megabytes that nobody pays who switches keywords off.
+//! enough Chinese articles were seen: some tens of megabytes that nobody pays who does not publish keywords or ask for
+//! suggestions.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -78,9 +79,15 @@ impl Candidates {
     }
 }
 
-/// Finds the keywords of a text whose language is known.
-#[must_use]
-pub fn extract(headline: &str, body: &str, language: &str, learnt: &Learnt) -> Found {
+/// What a text has that might be keywords.
+struct Gathered {
+    all: Vec<Candidate>,
+    terms: Vec<u64>,
+    words: usize,
+    language: String,
+}
+
+fn gather(headline: &str, body: &str, language: &str) -> Option<Gathered> {
     let language = primary(language);
     let mut text: String = headline.chars().take(LONGEST).collect();
     let headline = text.len();
@@ -90,12 +97,39 @@ pub fn extract(headline: &str, body: &str, language: &str, learnt: &Learnt) -> F
         "zh" => chinese(&text, headline),
         "ja" => japanese(&text, headline),
         // Written without blanks, and nothing here cuts it into words.
-        "th" | "lo" | "km" | "my" => return Found::default(),
+        "th" | "lo" | "km" | "my" => return None,
         _ => worded(&text, headline, &language),
     };
     let mut all = candidates.all;
     all.retain(|candidate| candidate.words == 1 || candidate.count > 1);
-    let terms: Vec<u64> = all.iter().map(|one| learnt::term(&one.key)).collect();
+    let terms = all.iter().map(|one| learnt::term(&one.key)).collect();
+    Some(Gathered {
+        all,
+        terms,
+        words,
+        language,
+    })
+}
+
+/// Counts a text among those of its language.
+pub fn learn(headline: &str, body: &str, language: &str, learnt: &Learnt) {
+    if let Some(gathered) = gather(headline, body, language) {
+        learnt.article(&gathered.language, &gathered.terms);
+    }
+}
+
+/// Finds the keywords of a text whose language is known.
+#[must_use]
+pub fn extract(headline: &str, body: &str, language: &str, learnt: &Learnt) -> Found {
+    let Some(gathered) = gather(headline, body, language) else {
+        return Found::default();
+    };
+    let Gathered {
+        all,
+        terms,
+        words,
+        language,
+    } = gathered;
     let rarity = learnt.rarity(&language, &terms);
     let rarity = match rarity {
         Some(rarity) => rarity,

@@ -4,6 +4,15 @@ use super::article::{Key, Sighting};
 use super::entry::Entry;
 use super::time::Timestamp;
 
+/// An entry as it stands in its document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mark {
+    /// Hash of it; 0 where none was made.
+    pub fingerprint: u64,
+    /// It stood there before, and was only named: its text was not read again.
+    pub unchanged: bool,
+}
+
 /// An entry with its keys and dates in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
@@ -23,6 +32,8 @@ pub struct Candidate {
     pub language: Option<String>,
     /// From a private source: a namespace of its own.
     pub private: bool,
+    /// How it stands in its document.
+    pub mark: Mark,
 }
 
 impl Candidate {

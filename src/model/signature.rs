@@ -20,27 +20,41 @@ pub const SERIES: usize = TITLE + 1;
 pub struct Signature {
     /// One hash for each band; 0: there is none.
     pub bands: [u32; BANDS],
-    /// The low byte of each `MinHash`, body first: enough to estimate how alike two texts are.
-    pub sketch: [u8; BODY + LEAD],
+    /// What tells how alike two texts are.
+    pub sketch: Sketch,
     /// Hash of the source's id.
     pub source: u32,
     /// Hash of the category's key.
     pub shelf: u32,
 }
 
-/// How alike two texts seem, by their signatures.
+/// A text in so few bytes that two of them can be compared without the texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sketch {
+    /// The low byte of each `MinHash`, body first.
+    pub hashes: [u8; BODY + LEAD],
+    /// Shingles of the body, each once; [`u16::MAX`] stands for more, too.
+    pub shingles: u16,
+}
+
+/// How alike two texts seem, by their sketches.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Estimate {
     /// Jaccard of the bodies.
     pub body: f32,
     /// Jaccard of the beginnings.
     pub lead: f32,
+    /// By their lengths, the shorter one may be the other one, cut off.
+    pub may_be_cut_off: bool,
 }
 
-/// A pair that seems less alike than this in its bodies and in its beginnings is not looked at: three standard
-/// deviations below what verification asks for.
+/// Two texts that seem less alike than this are no copies of the same length: three standard deviations below what
+/// verification asks for.
 const LEAST_BODY: f32 = 0.36;
+/// A text that was cut off begins like the whole one; the same distance below.
 const LEAST_LEAD: f32 = 0.20;
+/// And the whole one has so much of it.
+const CONTAINED: f32 = 0.75;
 
 impl Estimate {
     /// The higher one of both.
@@ -52,7 +66,7 @@ impl Estimate {
     /// True if a look at the texts may find that they are copies.
     #[must_use]
     pub fn is_worth_a_look(self) -> bool {
-        self.body >= LEAST_BODY || self.lead >= LEAST_LEAD
+        self.body >= LEAST_BODY || (self.may_be_cut_off && self.lead >= LEAST_LEAD)
     }
 }
 
@@ -62,15 +76,30 @@ impl Signature {
     pub fn has_body(&self) -> bool {
         self.bands[..BODY_BANDS].iter().any(|band| *band != 0)
     }
+}
 
+impl Sketch {
     /// How alike this and another text seem.
     #[must_use]
-    pub fn estimate(&self, other: &[u8; BODY + LEAD]) -> Estimate {
+    pub fn estimate(&self, other: &Self) -> Estimate {
+        let body = share(&self.hashes[..BODY], &other.hashes[..BODY]);
         Estimate {
-            body: share(&self.sketch[..BODY], &other[..BODY]),
-            lead: share(&self.sketch[BODY..], &other[BODY..]),
+            body,
+            lead: share(&self.hashes[BODY..], &other.hashes[BODY..]),
+            may_be_cut_off: body >= least_of_contained(self.shingles, other.shingles),
         }
     }
+}
+
+/// The least that the Jaccard of two texts of these lengths seems to be if the longer one contains the shorter one as far
+/// as verification asks for: three standard deviations below what it is then. Where one is far longer, that is nothing,
+/// and only the beginnings speak.
+fn least_of_contained(one: u16, other: u16) -> f32 {
+    let shorter = f32::from(one.min(other));
+    let longer = f32::from(one.max(other)).max(1.0);
+    let is = CONTAINED * shorter / (longer + (1.0 - CONTAINED) * shorter);
+    let hashes = 128.0;
+    is - 3.0 * ((is * (1.0 - is) + 1.0 / 256.0) / hashes).sqrt()
 }
 
 /// The share of equal bytes, with what chance gives taken off: one byte in 256 agrees by itself.
@@ -110,18 +139,36 @@ mod tests {
 
     #[test]
     fn an_estimate_goes_from_nothing_to_all() {
-        let signature = |byte: u8| Signature {
-            bands: [0; BANDS],
-            sketch: [byte; BODY + LEAD],
-            source: 0,
-            shelf: 0,
+        let sketch = |byte: u8| Sketch {
+            hashes: [byte; BODY + LEAD],
+            shingles: 100,
         };
-        let same = signature(7).estimate(&signature(7).sketch);
+        let same = sketch(7).estimate(&sketch(7));
         assert!((same.body - 1.0).abs() < 0.001 && (same.lead - 1.0).abs() < 0.001);
-        assert_eq!(
-            signature(7).estimate(&signature(8).sketch),
-            Estimate::default()
-        );
+        assert!(same.is_worth_a_look());
+        assert_eq!(sketch(7).estimate(&sketch(8)), Estimate::default());
         assert!(!Estimate::default().is_worth_a_look());
+    }
+
+    /// The sketch of a text that has so many of its 128 hashes and the whole beginning in common with one of zeros.
+    fn common(hashes: usize, shingles: u16) -> Sketch {
+        let mut sketch = Sketch {
+            hashes: [0; BODY + LEAD],
+            shingles,
+        };
+        sketch.hashes[hashes..BODY].fill(1);
+        sketch
+    }
+
+    #[test]
+    fn an_equal_beginning_counts_where_the_lengths_can_be_those_of_a_part_and_its_whole() {
+        let whole = common(128, 400);
+        let is_worth =
+            |hashes, shingles| whole.estimate(&common(hashes, shingles)).is_worth_a_look();
+        // A quarter of the text: a quarter of the hashes agree, or a few less by chance.
+        assert!(is_worth(32, 100) && is_worth(14, 100));
+        assert!(!is_worth(5, 100), "it has too much of its own");
+        assert!(is_worth(1, 10), "so short a part says nothing");
+        assert!(!is_worth(32, 400), "as long, and mostly something else");
     }
 }

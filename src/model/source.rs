@@ -389,6 +389,11 @@ pub struct SourceState {
     pub body_hint: Option<(u64, HintFrom)>,
     /// A 429 from here made its host pause.
     pub host_pause: Option<HostPause>,
+    /// Fingerprints of the entries that the last document listed and that are kept: as long as they stay the same, nothing
+    /// of them is read again.
+    pub read: Vec<u64>,
+    /// The language that most of them are in.
+    pub language: Option<String>,
 }
 
 /// A host asked all of us to wait.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Error};
+use super::{Context, Error, suggest};
 use crate::config::value;
 use crate::dedup::story;
 use crate::label;
@@ -353,6 +353,7 @@ pub async fn explain(context: &Context, id: &str) -> Result<Explanation, Error> 
     let lead = &article.head.source;
     let mut places: Vec<&Sighting> = article.sightings.iter().collect();
     places.sort_by_key(|place| place.copy.is_some() || place.source.as_ref() != Some(lead));
+    let suggested = suggest::of_article(context, (*article).clone()).await?;
     Ok(Explanation {
         aliases: article
             .head
@@ -370,10 +371,7 @@ pub async fn explain(context: &Context, id: &str) -> Result<Explanation, Error> 
                 origin: tag.origin.as_str().to_owned(),
             })
             .collect(),
-        suggested: label::suggestions(&article)
-            .into_iter()
-            .map(|tag| tag.name)
-            .collect(),
+        suggested,
         outputs: article.head.outputs.clone(),
         score: article.head.score,
         rules: rules_hit(context, &article),

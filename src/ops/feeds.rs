@@ -91,6 +91,8 @@ pub struct Status {
     pub articles: u64,
     /// Places at which they were seen.
     pub sightings: u64,
+    /// Articles that were met and could not be read: the log is damaged there.
+    pub unreadable: u64,
     /// Bytes of the log.
     pub log_bytes: u64,
     /// Of these, what still lives.
@@ -367,6 +369,7 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
         next: next.map(shown),
         articles: figures.articles,
         sightings: figures.sightings,
+        unreadable: figures.unreadable,
         log_bytes: figures.log_bytes,
         live_bytes: figures.live_bytes,
         index_bytes: figures.index_bytes,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::articles::{article_id, found};
 use super::{Context, Error};
 use crate::dedup::story;
-use crate::enrich::{fingerprint, url};
+use crate::ingest::privacy::url_keys;
 use crate::label;
 use crate::model::article::{Article, ArticleId, Joined, Key, Layer, Sighting, Spoke};
 use crate::model::label::{Scope, Selection};
@@ -296,21 +296,6 @@ fn joined_parts(article: &Article) -> Vec<ArticleId> {
         parts.remove(0);
     }
     parts
-}
-
-/// The keys of the addresses of a story's copies.
-fn url_keys(article: &Article) -> Vec<Key> {
-    let private = article.head.private.then_some(&article.head.source);
-    let mut keys: Vec<Key> = article
-        .sightings
-        .iter()
-        .filter_map(|sighting| url::canonical(sighting.url.as_deref()?))
-        .filter(|canonical| url::names_one_article(canonical))
-        .map(|canonical| fingerprint::url_key(&canonical, private))
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
 }
 
 /// Makes two articles one, for good. The older keeps its id, the other's leads to it.

@@ -1,13 +1,17 @@
 //! What could be tags and is not yet, tags that stand beside one, and what was learnt for both over restarts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::labels::LabelRow;
 use super::{Context, Error};
 use crate::config::Config;
-use crate::label;
+use crate::enrich;
+use crate::label::learnt::Learnt;
+use crate::label::{self, keywords};
+use crate::model::article::Article;
 use crate::model::label::{LabelCount, Scope, Selection, Tag};
 use crate::store::{self, Page, Store};
 use crate::text;
@@ -88,13 +92,15 @@ impl Counts {
     }
 }
 
+/// Counts the labels that `of` finds; it may take its time.
 async fn count(
     context: &Context,
     scope: Scope,
     most: usize,
-    of: impl Fn(&crate::model::article::Article) -> Vec<Tag>,
+    of: impl Fn(&Article) -> Vec<Tag> + Send + Sync + 'static,
 ) -> Result<Counts, Error> {
     let store = context.store()?;
+    let of = Arc::new(of);
     let selection = Selection::of(scope);
     let mut counts = Counts::default();
     let mut page = Page::First {
@@ -103,16 +109,22 @@ async fn count(
     let mut looked = 0;
     loop {
         let listing = store.select(&selection, page).await?;
-        for (_, article) in &listing.articles {
-            for tag in of(article) {
-                counts.add(tag, article.entry.title_text());
-            }
-        }
         looked += listing.articles.len();
-        match listing.articles.last() {
-            Some((cursor, _)) if listing.older && looked < most => {
+        let last = listing.articles.last().map(|(cursor, _)| *cursor);
+        let (of, articles) = (Arc::clone(&of), listing.articles);
+        counts = blocking(move || {
+            for (_, article) in &articles {
+                for tag in of(article) {
+                    counts.add(tag, article.entry.title_text());
+                }
+            }
+            counts
+        })
+        .await?;
+        match last {
+            Some(cursor) if listing.older && looked < most => {
                 page = Page::After {
-                    cursor: *cursor,
+                    cursor,
                     most: PAGE.min(most - looked),
                 };
             }
@@ -127,16 +139,48 @@ async fn count(
 /// If there is no store or it cannot be read.
 pub async fn suggestions(context: &Context, articles: usize) -> Result<Vec<Suggestion>, Error> {
     let config = context.config.load_full();
-    let counts = count(
-        context,
-        Scope::All,
-        articles.clamp(1, MOST),
-        label::suggestions,
-    )
-    .await?;
-    let mut rows = counts.rows();
+    let most = articles.clamp(1, MOST);
+    let mut options = config.label.clone();
+    if options.auto == label::Auto::Suggest {
+        // What is rare is told by the same articles.
+        let learnt = Arc::new(Learnt::default());
+        options.learnt = Arc::clone(&learnt);
+        let count_terms = move |article: &Article| {
+            if let Some(language) = &article.head.language {
+                let text = enrich::body_text(&article.entry);
+                keywords::learn(article.entry.title_text(), &text, language, &learnt);
+            }
+            Vec::new()
+        };
+        count(context, Scope::All, most, count_terms).await?;
+    }
+    let of = move |article: &Article| {
+        label::suggestions(article, &enrich::body_text(&article.entry), &options)
+    };
+    let mut rows = count(context, Scope::All, most, of).await?.rows();
     rows.retain(|row| row.articles >= config.label.publish_min);
     Ok(rows)
+}
+
+/// What the text of one article suggests.
+///
+/// # Errors
+/// If the daemon is stopping.
+pub(super) async fn of_article(context: &Context, article: Article) -> Result<Vec<String>, Error> {
+    let config = context.config.load_full();
+    blocking(move || {
+        let text = enrich::body_text(&article.entry);
+        let tags = label::suggestions(&article, &text, &config.label);
+        tags.into_iter().map(|tag| tag.name).collect()
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Error::Store(store::Error::Closed))
 }
 
 /// Tags that stand beside one, on the newest articles that have it.
@@ -149,11 +193,11 @@ pub async fn related(context: &Context, tag: &str) -> Result<Vec<LabelRow>, Erro
     if let Some(meant) = config.label.alias.get(&key) {
         key = text::key(meant);
     }
-    let others = |article: &crate::model::article::Article| {
+    let scope = Scope::Tag(key.clone());
+    let others = move |article: &Article| {
         let tags = article.head.tags.iter();
         tags.filter(|tag| tag.key != key).cloned().collect()
     };
-    let scope = Scope::Tag(key.clone());
     let known = context.store()?;
     let first = Page::First { most: 1 };
     if !known

@@ -3,6 +3,7 @@
 use super::labels::ingest_options;
 use crate::config::{Config, Expected, Problem, Sample, Trial};
 use crate::model::article::Article;
+use crate::model::candidate::Mark;
 use crate::model::entry::{Content, Entry, IdSource, Person, Term, Text};
 use crate::model::source::{About, Source, SourceId};
 use crate::model::time::Timestamp;
@@ -68,7 +69,8 @@ fn labelled(
         return None;
     }
     let about = About::default();
-    let mut candidates = enrich::candidates(vec![entry], source, &about, now);
+    let mut candidates =
+        enrich::candidates(vec![(entry, Mark::default())], source, &about, None, now);
     let mut candidate = candidates.pop()?;
     candidate.sighting.labels = label::of_copy(&candidate, source, options);
     verdict.mark(&mut candidate.sighting, options);

@@ -109,6 +109,7 @@ fn entry<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
     if feed.entries.len() >= r.cx.max_items {
         return super::too_many(r);
     }
+    let from = r.begun();
     r.enter_item(tag.level);
     let mut draft = EntryDraft::default();
     draft
@@ -125,8 +126,7 @@ fn entry<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
             _ => extension::entry(r, &mut draft, &tag),
         }
     }
-    let cx = r.cx;
-    feed.entries.push(draft.finish(cx));
+    super::add(r, feed, draft, from);
 }
 
 /// An element of Atom in an entry; false if it is none. `rank` is above zero inside RSS.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use url::Url;
 
 use super::xml::{Level, Ns, Reader};
-use super::{Options, address};
+use super::{Before, Options, address};
 
 /// A longer base would be written out again for each of many short links.
 pub(super) const LONGEST_BASE: usize = 2048;
@@ -28,6 +28,8 @@ pub(super) struct Context<'a> {
     pub(super) max_depth: usize,
     /// Items beyond this number are not read.
     pub(super) max_items: usize,
+    /// What need not be read again; `None`: no fingerprints are asked for.
+    pub(super) before: Option<&'a Before>,
     described: OnceCell<Option<Rc<Url>>>,
     /// Cleaning met a limit: something in an HTML value was left out.
     pub(super) cut: Cell<bool>,
@@ -48,6 +50,7 @@ impl<'a> Context<'a> {
             clean: options.clean_html,
             max_depth: options.max_depth,
             max_items: options.max_items,
+            before: None,
             described: OnceCell::new(),
             cut: Cell::new(false),
             allowance: Cell::new(text.len() + ALLOWANCE),
@@ -86,6 +89,7 @@ impl<'a> Context<'a> {
             clean: false,
             max_depth: self.max_depth,
             max_items: 0,
+            before: None,
             described: OnceCell::from(None),
             cut: Cell::new(false),
             allowance: Cell::new(0),

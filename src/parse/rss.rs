@@ -237,6 +237,7 @@ fn item<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
     if feed.entries.len() >= r.cx.max_items {
         return super::too_many(r);
     }
+    let from = r.begun();
     r.enter_item(tag.level);
     let mut draft = EntryDraft::default();
     // `rdf:about` stands in for a guid, and need not be an address.
@@ -259,8 +260,7 @@ fn item<'a>(r: &mut Reader<'a>, feed: &mut FeedDraft<'a>, tag: &Tag<'a>) {
             _ => extension::entry(r, &mut draft, &tag),
         }
     }
-    let cx = r.cx;
-    feed.entries.push(draft.finish(cx));
+    super::add(r, feed, draft, from);
 }
 
 /// An element of RSS in an item; what is unknown may be Atom's.

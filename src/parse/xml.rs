@@ -207,6 +207,16 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// Where the start tag began that [`Self::child`] gave last.
+    pub(super) fn begun(&self) -> usize {
+        self.mark
+    }
+
+    /// What was read since that byte.
+    pub(super) fn since(&self, from: usize) -> &'a str {
+        self.text.get(from..self.at).unwrap_or_default()
+    }
+
     /// Tells that this element is an item: another item inside it means that its end was forgotten.
     pub(super) fn enter_item(&mut self, item: Level) {
         self.item = Some(item);

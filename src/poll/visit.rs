@@ -201,7 +201,8 @@ impl Floor {
                 answer,
                 held,
             } => {
-                let read = self.read(source, document, &answer, settings).await;
+                let before = ingest::Before::of(source, &due.state, &settings.ingest);
+                let read = self.read(source, document, &answer, before, settings).await;
                 match read {
                     Ok(reading) => Found::Fresh {
                         whole: answer.framed || !cut_off(&reading),
@@ -242,13 +243,15 @@ impl Floor {
         source: &Arc<Source>,
         document: Document,
         answer: &Answer,
+        before: ingest::Before,
         settings: &Settings,
     ) -> Result<Reading, Failure> {
         let now = self.clock.now();
         let turn = self.readers.acquire().await;
         let (source, options) = (Arc::clone(source), Arc::clone(&settings.ingest));
         let read = tokio::task::spawn_blocking(move || {
-            ingest::read(&source, &document, &options, now).map_err(|error| error.to_string())
+            ingest::read(&source, &document, &options, &before, now)
+                .map_err(|error| error.to_string())
         })
         .await;
         drop(turn);

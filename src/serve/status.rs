@@ -47,6 +47,7 @@ pub(super) async fn metrics(
         (&gauges.sightings, store.sightings),
         (&gauges.sources, store.sources),
         (&gauges.tombstones, store.tombstones),
+        (&gauges.unreadable, store.unreadable),
         (&gauges.log_bytes, store.log_bytes),
         (&gauges.live_bytes, store.live_bytes),
         (&gauges.index_bytes, store.index_bytes),

@@ -1,17 +1,20 @@
 //! What each item of the log does to the index. The writer does it with what it has just written, opening does it with
 //! what it reads: both come out the same, and doing a stretch of the log twice changes nothing.
 
+use std::time::Duration;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Error;
+use super::common::{SPELLINGS, commonest, day, days};
 use super::frame::FrameHead;
 use super::index::Table;
 use super::item::{Gone, Item, Left, Name, Stand, Tombstone, parts, scope_parts};
 use super::lists::{self, SHOWN};
 use super::log::Loc;
-use super::memory::{SPELLINGS, commonest, day};
 use super::near;
 use super::packed::{self, LAST, OTHER, Rec};
+use super::paragraphs;
 use crate::model::article::{Head, Key};
 use crate::model::label::Scope;
 use crate::model::source::SourceId;
@@ -35,6 +38,7 @@ pub(super) fn apply(
         Item::State(source) => state(table, frame.at, source, loc.file, body),
         Item::Unburied(source) => unbury(table, source).map(|_| ()),
         Item::Forgotten(source) => {
+            table.put_raw(&near::boilerplate_key(source), None)?;
             let key = state_key(source);
             if table.raw(&key)?.is_some() {
                 table.figures.sources = table.figures.sources.saturating_sub(1);
@@ -46,6 +50,7 @@ pub(super) fn apply(
         Item::Name(name) => named(table, name),
         Item::Note(name) => table.put_raw(&note_key(name), Some(&write_state(loc.file, body))),
         Item::Marks(marks) => near::apply(table, marks, loc, body),
+        Item::Paragraphs(source) => paragraphs::apply(table, source, loc, body),
         Item::Unkeyed(seq, keys) => keys.iter().try_for_each(|key| {
             let spot = spot(*key);
             table.remove(&spot.set, spot.leading_to(*seq)).map(|_| ())
@@ -371,7 +376,7 @@ pub(super) fn spot(key: Key) -> Spot {
         // A source's state names what it lists by the first bits of the hash as it is.
         Key::Guid(hash) => Spot {
             set,
-            hash: super::memory::prefix(hash),
+            hash: super::common::prefix(hash),
             tail: Some(u16::try_from(mixed & 0xffff).unwrap_or(0)),
         },
         Key::Url(_) | Key::Content(_) => Spot {
@@ -479,10 +484,7 @@ fn exhume(table: &mut Table, key: Key) -> Result<(), Error> {
 }
 
 /// Takes away the tombstones for which `which` says so (day, file, source); gives their number.
-pub(super) fn exhume_all(
-    table: &mut Table,
-    which: impl Fn(u16, u32, u32) -> bool,
-) -> Result<u64, Error> {
+fn exhume_all(table: &mut Table, which: impl Fn(u16, u32, u32) -> bool) -> Result<u64, Error> {
     let mut count = 0;
     for kind in 0..3u8 {
         let set = [b'x', kind];
@@ -500,6 +502,12 @@ pub(super) fn exhume_all(
     }
     table.figures.tombstones = table.figures.tombstones.saturating_sub(count);
     Ok(count)
+}
+
+/// Takes away the tombstones that are older than `limit`.
+pub(super) fn expire(table: &mut Table, limit: Duration, now: Timestamp) -> Result<(), Error> {
+    let oldest = u64::from(day(now)).saturating_sub(days(limit));
+    exhume_all(table, |day, _, _| u64::from(day) < oldest).map(|_| ())
 }
 
 /// Takes the tombstones of a source away.

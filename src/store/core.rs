@@ -9,15 +9,16 @@ use tokio::sync::watch;
 use super::apply::{read_state, spot, state_key, tomb_place};
 use super::cache::Cache;
 use super::codec;
+use super::common::in_order;
 use super::index::Index;
 use super::item::{self, Item, Stand};
 use super::light::Light;
 use super::lists;
 use super::log::{Loc, Log};
-use super::memory::in_order;
 use super::near::Shelf;
 use super::packed::Rec;
 use super::schedule::Schedule;
+use super::unreadable::Unreadable;
 use super::{Error, Options};
 use crate::model::article::{Article, ArticleId, Key, Revision, Sighting};
 use crate::model::entry::Entry;
@@ -38,6 +39,7 @@ pub(super) struct Core {
     pub(super) index: Index,
     pub(super) cache: Cache,
     pub(super) near: Shelf,
+    pub(super) unreadable: Unreadable,
     pub(super) schedule: Mutex<Schedule>,
     pub(super) light: Light,
     pub(super) news: watch::Sender<Revision>,
@@ -92,23 +94,45 @@ impl Core {
         let Some(rec) = self.index.read().article(seq)? else {
             return Ok(None);
         };
-        let found = self.live_of(seq, rec.clone());
-        if found.is_err() {
-            // Its file may just have been cleaned away; then it stands somewhere else by now.
-            let now = self.index.read().article(seq)?;
-            if now.as_ref() != Some(&rec) {
-                return now.map(|now| self.live_of(seq, now)).transpose();
-            }
-        }
-        found.map(Some)
+        self.live_of(seq, &rec)
     }
 
-    fn live_of(&self, seq: u64, rec: Rec) -> Result<Live, Error> {
-        let stand = self.stand(rec.head)?;
-        if stand.seq != seq {
-            return Err(self.log.damaged(rec.head));
+    /// The same, or nothing if it cannot be read.
+    pub(super) fn sound(&self, seq: u64) -> Result<Option<Live>, Error> {
+        let Some(rec) = self.index.read().article(seq)? else {
+            return Ok(None);
+        };
+        self.unreadable.spare(seq, self.live_of(seq, &rec))
+    }
+
+    fn live_of(&self, seq: u64, rec: &Rec) -> Result<Option<Live>, Error> {
+        self.wherever_it_stands(seq, rec, |rec| {
+            let stand = self.stand(rec.head)?;
+            if stand.seq != seq {
+                return Err(self.log.damaged(rec.head));
+            }
+            let rec = rec.clone();
+            Ok(Live { stand, rec })
+        })
+    }
+
+    /// Reads something of an article. Its file may just have been cleaned away: then it stands somewhere else by now, or
+    /// nowhere.
+    fn wherever_it_stands<T>(
+        &self,
+        seq: u64,
+        rec: &Rec,
+        read: impl Fn(&Rec) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let error = match read(rec) {
+            Ok(found) => return Ok(Some(found)),
+            Err(error) => error,
+        };
+        match self.index.read().article(seq)? {
+            Some(now) if now != *rec => read(&now).map(Some),
+            Some(_) => Err(error),
+            None => Ok(None),
         }
-        Ok(Live { stand, rec })
     }
 
     /// The articles that a key leads to, oldest first.
@@ -116,7 +140,7 @@ impl Core {
         let numbers = spot(key).holders(&self.index.read())?;
         let mut found = Vec::new();
         for seq in numbers {
-            let Some(live) = self.live(seq)? else {
+            let Some(live) = self.sound(seq)? else {
                 continue;
             };
             if leads(&live.stand, key) {
@@ -140,18 +164,17 @@ impl Core {
         Ok(table.figures.tombstones > 0 && !table.twins(&set, hash)?.is_empty())
     }
 
-    /// A whole article.
-    pub(super) fn article(&self, seq: u64, rec: &Rec) -> Result<Arc<Article>, Error> {
+    /// A whole article; `None` if it is gone by now.
+    pub(super) fn article(&self, seq: u64, rec: &Rec) -> Result<Option<Arc<Article>>, Error> {
         if let Some(article) = self.cache.get(rec.head) {
-            return Ok(article);
+            return Ok(Some(article));
         }
-        self.assemble(seq, rec).or_else(|error| {
-            // Its file may just have been cleaned away; then it stands somewhere else by now.
-            match self.index.read().article(seq)? {
-                Some(now) if now != *rec => self.assemble(seq, &now),
-                _ => Err(error),
-            }
-        })
+        self.wherever_it_stands(seq, rec, |rec| self.assemble(seq, rec))
+    }
+
+    /// The same for whoever looks at many: nothing if it cannot be read.
+    pub(super) fn sound_article(&self, seq: u64, rec: &Rec) -> Result<Option<Arc<Article>>, Error> {
+        self.unreadable.spare(seq, self.article(seq, rec))
     }
 
     /// A whole article from the log, for those who read all of them: the cache stays with what readers use.
@@ -163,9 +186,9 @@ impl Core {
     fn assemble(&self, seq: u64, rec: &Rec) -> Result<Arc<Article>, Error> {
         let (article, length) = self.put_together(seq, rec)?;
         let article = Arc::new(article);
-        // The fields of an entry take about a kilobyte beside their text.
+        // Beside their text the fields of an article take some kilobytes, and allocators round up.
         self.cache
-            .put(rec.head, Arc::clone(&article), length * 2 + 1500);
+            .put(rec.head, Arc::clone(&article), length / 4 * 5 + 3000);
         Ok(article)
     }
 
@@ -200,7 +223,7 @@ impl Core {
         if stand.seq != seq {
             return Err(self.log.damaged(rec.head));
         }
-        let head = stand.head.clone();
+        let head = Arc::try_unwrap(stand).map_or_else(|shared| shared.head.clone(), |own| own.head);
         let sightings = in_order(&head, sightings);
         let article = Article {
             head,

@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 
 use super::apply::{note_key, read_state, state_key};
 use super::backup;
+use super::common::{by_count, commonest};
 use super::core::{Core, unpack_state};
 use super::follow::{self, Bookmarks};
 use super::index::Value;
 use super::item::{Item, scope_parts};
-use super::memory::{by_count, commonest};
 use super::near;
 use super::open::Opened;
 use super::packed::{self, NameRec};
@@ -182,10 +182,10 @@ fn article(core: &Core, id: ArticleId) -> Result<Found, Error> {
     };
     Ok(match live {
         Some(live) if live.stand.head.aliases.contains(&id) => Found::Alias(live.stand.head.id),
-        Some(live) => {
-            let article = core.article(live.stand.seq, &live.rec)?;
-            Found::Article(Box::new(article.as_ref().clone()))
-        }
+        Some(live) => match core.article(live.stand.seq, &live.rec)? {
+            Some(article) => Found::Article(Box::new(article.as_ref().clone())),
+            None => Found::Gone,
+        },
         None if core.buried(key)? => Found::Gone,
         None => Found::Never,
     })
@@ -203,8 +203,9 @@ fn sightings(
             break;
         };
         for (number, rec) in recs.into_iter().filter(|(number, _)| *number >= seq) {
-            if rows.len() < most {
-                let article = core.article(number, &rec)?;
+            if rows.len() < most
+                && let Some(article) = core.sound_article(number, &rec)?
+            {
                 rows.push((number, article.head.id, article.sightings.clone()));
             }
         }
@@ -485,6 +486,7 @@ impl Store for Engine {
                 sightings: figures.sightings,
                 sources: figures.sources,
                 tombstones: figures.tombstones,
+                unreadable: core.unreadable.count(),
                 signatures: core.near.size().0,
                 log_bytes: core.log.size(),
                 live_bytes: figures.live.values().sum(),

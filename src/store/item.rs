@@ -38,6 +38,8 @@ pub(super) enum Item {
     Note(String),
     /// Signatures of near copies, and the paragraphs of their entries, in the body.
     Marks(Marks),
+    /// How often a source's paragraphs were seen in files that are gone, in the body.
+    Paragraphs(SourceId),
     /// Keys that no longer lead to an article.
     Unkeyed(u64, Vec<Key>),
 }
@@ -107,6 +109,7 @@ const NAME: u8 = 8;
 const NOTE: u8 = 9;
 const MARKS: u8 = 20;
 const UNKEYED: u8 = 21;
+const PARAGRAPHS: u8 = 22;
 
 /// An item as it stands in a frame: where it begins, its metadata and its packed body.
 #[derive(Debug)]
@@ -221,6 +224,10 @@ fn encode(item: &Item) -> (u8, Vec<u8>) {
             put_keys(&mut out, keys);
             UNKEYED
         }
+        Item::Paragraphs(source) => {
+            out.text(source.as_str());
+            PARAGRAPHS
+        }
     };
     (kind, out.0)
 }
@@ -267,6 +274,7 @@ fn decode(kind: u8, meta: &[u8]) -> Option<Item> {
             count: input.small()?,
         }),
         UNKEYED => Item::Unkeyed(input.number()?, take_keys(&mut input)?),
+        PARAGRAPHS => Item::Paragraphs(take_source(&mut input)?),
         _ => return None,
     };
     Some(item)

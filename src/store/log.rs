@@ -3,6 +3,9 @@
 //! Frames go in, places come out, and a place leads back to its item. This part never changes what it has written: a file
 //! is cut only where a frame was never finished, and goes only as a whole.
 
+mod head;
+mod window;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,18 +14,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::Error;
-use super::codec::{In, Out};
-use super::frame::{self, FrameHead, Peek};
+use super::frame::{self, FrameHead};
 
-/// Format of the files that this aggd writes. It reads older ones too: a frame's layout is the same in all of them, but a
-/// program that knows only format 1 would leave out kinds of items that came later.
-pub(super) const FORMAT: u32 = 2;
+use head::{decode_head, encode_head};
+use window::{Window, scan_window};
+
+pub(super) use head::{FORMAT, FileHead};
+pub(super) use window::{Hole, Read};
+
 /// A file that has reached this length is not written further.
 pub(super) const FULL_FILE: u64 = 64 << 20;
-const MAGIC: &[u8; 8] = b"aggd-log";
 /// Files kept open for reading.
 const HANDLES: usize = 200;
-const WINDOW: usize = 1 << 20;
 
 /// Where an item stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -37,18 +40,6 @@ pub(super) struct Loc {
 pub(super) struct Pos {
     pub(super) file: u32,
     pub(super) at: u64,
-}
-
-/// What stands at the beginning of each file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FileHead {
-    pub(super) epoch: u32,
-    /// Number of the revision before its first frame.
-    pub(super) number: u64,
-    /// The next new article gets at least this sequence number.
-    pub(super) next_seq: u64,
-    /// Host and year of the published ids; the host is empty if damage has taken it.
-    pub(super) authority: (String, i32),
 }
 
 #[derive(Debug, Clone)]
@@ -71,22 +62,6 @@ pub(super) struct Log {
     /// The last file cannot be trusted to take more: begin another one.
     spoilt: Mutex<bool>,
     full_file: u64,
-}
-
-/// Bytes that are no frames though frames follow them, or though there should be some.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hole {
-    pub(super) file: u32,
-    pub(super) from: u64,
-    pub(super) to: u64,
-}
-
-/// A frame that was read.
-#[derive(Debug)]
-pub(super) struct Read<'a> {
-    pub(super) head: FrameHead,
-    pub(super) pos: Pos,
-    pub(super) bytes: &'a [u8],
 }
 
 fn io_error(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
@@ -530,35 +505,6 @@ impl Snapshot {
     }
 }
 
-/// Reads every sound frame of a stretch; false if `each` has had enough. The outer error is the disk's.
-fn scan_window(
-    mut window: Window<'_>,
-    number: u32,
-    mut at: u64,
-    holes: &mut Vec<Hole>,
-    each: &mut impl FnMut(Read<'_>) -> Result<bool, Error>,
-) -> Result<Result<bool, Error>, io::Error> {
-    while at < window.length {
-        if let Some((head, bytes)) = window.frame(at)? {
-            let pos = Pos { file: number, at };
-            at += bytes.len() as u64;
-            match each(Read { head, pos, bytes }) {
-                Ok(true) => {}
-                done => return Ok(done),
-            }
-        } else {
-            let to = window.next_frame(at + 1)?;
-            holes.push(Hole {
-                file: number,
-                from: at,
-                to,
-            });
-            at = to;
-        }
-    }
-    Ok(Ok(true))
-}
-
 fn file_name(number: u32) -> String {
     format!("{number:08}.alog")
 }
@@ -567,144 +513,4 @@ fn number_of(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(".alog")?;
     let all_digits = digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_digit());
     all_digits.then(|| digits.parse().ok())?.filter(|&n| n > 0)
-}
-
-fn encode_head(head: &FileHead) -> Vec<u8> {
-    let mut out = Out(MAGIC.to_vec());
-    out.0.extend_from_slice(&FORMAT.to_le_bytes());
-    let mut inner = Out::default();
-    inner.number(u64::from(head.epoch));
-    inner.number(head.number);
-    inner.number(head.next_seq);
-    inner.text(&head.authority.0);
-    inner.signed(i64::from(head.authority.1));
-    out.bytes(&inner.0);
-    let crc = crc32c::crc32c(&out.0);
-    out.0.extend_from_slice(&crc.to_le_bytes());
-    out.0
-}
-
-/// The head, its format and its length; the error is the number of a newer format, if it is that.
-fn decode_head(bytes: &[u8]) -> Result<(FileHead, u32, usize), Option<u32>> {
-    let mut input = In(bytes);
-    let mut start = || {
-        let magic = input.take(8)?;
-        let format = u32::from_le_bytes(*input.take(4)?.first_chunk()?);
-        (magic == MAGIC).then_some(format)
-    };
-    let format = start().ok_or(None)?;
-    if format > FORMAT {
-        // A flipped bit in the number is no newer format: with the right one the checksum fits.
-        let right = (1..=FORMAT).find_map(|right| {
-            let mut mended = bytes.to_vec();
-            mended[8..12].copy_from_slice(&right.to_le_bytes());
-            decode_head(&mended).ok()
-        });
-        // Formats count up by one, so believe only small ones.
-        return right.ok_or((format < 1000).then_some(format));
-    }
-    let mut rest = || {
-        let inner = input.bytes()?;
-        let length = bytes.len() - input.0.len();
-        let crc = u32::from_le_bytes(*input.take(4)?.first_chunk()?);
-        if crc32c::crc32c(&bytes[..length]) != crc {
-            return None;
-        }
-        let mut inner = In(inner);
-        let head = FileHead {
-            epoch: inner.small()?,
-            number: inner.number()?,
-            next_seq: inner.number()?,
-            authority: (
-                inner.text()?.to_owned(),
-                i32::try_from(inner.signed()?).ok()?,
-            ),
-        };
-        Some((head, format, length + 4))
-    };
-    rest().ok_or(None)
-}
-
-/// A stretch of a file in memory.
-struct Window<'a> {
-    file: &'a File,
-    length: u64,
-    at: u64,
-    bytes: Vec<u8>,
-}
-
-impl<'a> Window<'a> {
-    fn new(file: &'a File) -> io::Result<Self> {
-        Ok(Self {
-            file,
-            length: file.metadata()?.len(),
-            at: 0,
-            bytes: Vec::new(),
-        })
-    }
-
-    /// Up to a place in the file, as if it ended there.
-    fn upto(file: &'a File, length: u64) -> Self {
-        Self {
-            file,
-            length,
-            at: 0,
-            bytes: Vec::new(),
-        }
-    }
-
-    /// Makes `count` bytes from `at` available, or all up to the file's end.
-    fn load(&mut self, at: u64, count: usize) -> io::Result<&[u8]> {
-        let end = at.saturating_add(count as u64).min(self.length);
-        let have = self.at + self.bytes.len() as u64;
-        if at < self.at || end > have {
-            let count = usize::try_from((end - at).max(WINDOW as u64).min(self.length - at))
-                .unwrap_or(WINDOW);
-            self.bytes.resize(count, 0);
-            self.file.read_exact_at(&mut self.bytes, at)?;
-            self.at = at;
-        }
-        let from = usize::try_from(at - self.at).unwrap_or(0);
-        Ok(&self.bytes[from..])
-    }
-
-    /// The sound frame at this place, if there is one.
-    fn frame(&mut self, at: u64) -> io::Result<Option<(FrameHead, &[u8])>> {
-        let mut count = frame::PREFIX;
-        loop {
-            if at >= self.length || self.length - at < count as u64 {
-                return Ok(None);
-            }
-            match frame::peek(self.load(at, count)?) {
-                Peek::Needs(more) => count = more,
-                Peek::Bad => return Ok(None),
-                Peek::Frame(head, length) => {
-                    return Ok(Some((head, &self.load(at, length)?[..length])));
-                }
-            }
-        }
-    }
-
-    /// The place of the next sound frame, or the file's end.
-    fn next_frame(&mut self, mut at: u64) -> io::Result<u64> {
-        while at < self.length {
-            let bytes = self.load(at, WINDOW.min(4096))?;
-            let marks = bytes.windows(4);
-            let Some(skip) = marks.into_iter().position(|w| w == frame::MARK) else {
-                // The last three bytes may be the beginning of a mark.
-                let step = bytes.len().saturating_sub(3).max(1);
-                if at + bytes.len() as u64 >= self.length {
-                    return Ok(self.length);
-                }
-                at += step as u64;
-                continue;
-            };
-            at += skip as u64;
-            if self.frame(at)?.is_some() {
-                return Ok(at);
-            }
-            at += 1;
-        }
-        Ok(self.length)
-    }
 }

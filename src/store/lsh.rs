@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::model::article::ArticleId;
 use crate::model::signature::{
-    BANDS, BODY, BODY_BANDS, Estimate, LEAD, LEAD_BANDS, Reach, SERIES, Signature, TITLE,
+    BANDS, BODY_BANDS, Estimate, LEAD_BANDS, Reach, SERIES, Signature, Sketch, TITLE,
 };
 use crate::model::time::Timestamp;
 
@@ -33,7 +33,7 @@ struct Slot {
     bands: [u32; BANDS],
     /// Place of the next older link of the same chain, plus one; 0: there is none.
     next: [u32; BANDS],
-    sketch: [u8; BODY + LEAD],
+    sketch: Sketch,
 }
 
 /// One signature with what it belongs to.
@@ -243,7 +243,7 @@ impl Lsh {
                 let fits = (from..=to).contains(&slot.number)
                     && slot.at >= range.since
                     && range.reach.covers(here, (slot.source, slot.shelf));
-                let estimate = sought.estimate(&slot.sketch);
+                let estimate = sought.sketch.estimate(&slot.sketch);
                 let wanted = estimate.is_worth_a_look() || titled.contains(&place);
                 (fits && wanted).then(|| Hit {
                     copy: slot.copy,
@@ -288,6 +288,7 @@ impl Lsh {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::signature::{BODY, LEAD};
 
     fn print(number: u64, band: u32, byte: u8) -> Print {
         let mut bands = [0; BANDS];
@@ -300,7 +301,10 @@ mod tests {
             copy: ArticleId(u128::from(number)),
             signature: Signature {
                 bands,
-                sketch: [byte; BODY + LEAD],
+                sketch: Sketch {
+                    hashes: [byte; BODY + LEAD],
+                    shingles: 100,
+                },
                 source: 1,
                 shelf: 2,
             },

@@ -15,7 +15,7 @@ use super::lsh::{Hit, Lsh, Print, Range};
 use super::{Alike, Among, Error, Near, Prints};
 use crate::model::article::{ArticleId, Key};
 use crate::model::boilerplate::Boilerplate;
-use crate::model::signature::{BANDS, BODY, LEAD, SERIES, Signature};
+use crate::model::signature::{BANDS, BODY, LEAD, SERIES, Signature, Sketch};
 use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
 
@@ -110,13 +110,15 @@ fn write_print(out: &mut Out, at: Timestamp, copy: ArticleId, signature: &Signat
     {
         out.0.extend_from_slice(&number.to_be_bytes());
     }
-    out.0.extend_from_slice(&signature.sketch);
+    out.0
+        .extend_from_slice(&signature.sketch.shingles.to_be_bytes());
+    out.0.extend_from_slice(&signature.sketch.hashes);
 }
 
 /// Bytes of one signature.
-const PRINT: usize = 8 + 16 + 4 * (2 + BANDS) + BODY + LEAD;
+const PRINT: usize = 8 + 16 + 4 * (2 + BANDS) + 2 + BODY + LEAD;
 
-fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
+pub(super) fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
     let at = Timestamp::from_micros(input.word()?.cast_signed());
     let copy = ArticleId(input.hash()?);
     let (source, shelf) = (half(input)?, half(input)?);
@@ -124,7 +126,10 @@ fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
     for band in &mut bands {
         *band = half(input)?;
     }
-    let sketch = input.take(BODY + LEAD)?.try_into().ok()?;
+    let sketch = Sketch {
+        shingles: u16::from_be_bytes(input.take(2)?.try_into().ok()?),
+        hashes: input.take(BODY + LEAD)?.try_into().ok()?,
+    };
     Some(Print {
         number,
         at,
@@ -184,7 +189,7 @@ pub(super) fn apply(table: &mut Table, marks: &Marks, loc: Loc, body: &[u8]) -> 
     table.put_raw(&key, Some(&write_boilerplate(here, &boilerplate)))
 }
 
-fn write_boilerplate(upto: Pos, boilerplate: &Boilerplate) -> Vec<u8> {
+pub(super) fn write_boilerplate(upto: Pos, boilerplate: &Boilerplate) -> Vec<u8> {
     let mut out = Out::default();
     out.number(u64::from(upto.file));
     out.number(upto.at);
@@ -200,7 +205,7 @@ fn write_boilerplate(upto: Pos, boilerplate: &Boilerplate) -> Vec<u8> {
     out.0
 }
 
-fn read_boilerplate(value: &[u8]) -> Option<(Pos, Boilerplate)> {
+pub(super) fn read_boilerplate(value: &[u8]) -> Option<(Pos, Boilerplate)> {
     let mut input = In(value);
     let upto = Pos {
         file: input.small()?,

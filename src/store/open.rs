@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -21,10 +22,14 @@ use super::log::{FORMAT, FULL_FILE, FileHead, Hole, Log, Pos};
 use super::near::Shelf;
 use super::rebuild::{self, Replayed};
 use super::schedule::Schedule;
+use super::unreadable::Unreadable;
 use super::writer::{Message, Writer};
 use super::{Error, Options};
 use crate::model::article::Revision;
 use crate::model::time::Timestamp;
+
+/// How long a lock that somebody has is tried again.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A store that is open: what is shared, the way to the writer, and the writer itself.
 pub(super) struct Opened {
@@ -126,7 +131,7 @@ pub(super) fn take_lock(dir: &Path) -> Result<File, Error> {
         .write(true)
         .open(&path);
     let mut file = opened.map_err(io(&path, "opening"))?;
-    match file.try_lock() {
+    match patiently(|| file.try_lock()) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
@@ -148,6 +153,20 @@ pub(super) fn take_lock(dir: &Path) -> Result<File, Error> {
         tracing::debug!(%error, "the lock file could not be written");
     }
     Ok(file)
+}
+
+/// Tries for a moment. A program that is just being started holds what its parent held until it is itself, and a daemon
+/// that ends may be followed at once by the next one.
+fn patiently(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                thread::sleep(PATIENCE / 20);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// What the log lost, if anything.
@@ -314,6 +333,7 @@ fn start(
     let core = Arc::new(Core {
         cache: Cache::new(usize::try_from(options.cache / 2).unwrap_or(usize::MAX)),
         near: Shelf::default(),
+        unreadable: Unreadable::default(),
         options: options.clone(),
         log,
         index,
@@ -327,7 +347,7 @@ fn start(
     });
     let (queue, messages) = mpsc::channel();
     let writer = Writer::new(Arc::clone(&core), messages, next_seq, newest, lock);
-    let thread = std::thread::Builder::new().name("aggd-store".to_owned());
+    let thread = thread::Builder::new().name("aggd-store".to_owned());
     let writer = thread
         .spawn(move || writer.work())
         .map_err(|source| Error::Io {

@@ -247,6 +247,7 @@ impl<'a> Preparing<'a> {
         let rec = self.core.index.read().article(stand.seq)?;
         let rec = rec.ok_or(Error::Conflict)?;
         let old = self.core.article(stand.seq, &rec)?;
+        let old = old.ok_or(Error::Conflict)?;
         let mut article = Article::clone(&old);
         for new in news {
             article
@@ -254,7 +255,7 @@ impl<'a> Preparing<'a> {
                 .retain(|old| old.source != new.source || old.guid_key != new.guid_key);
             article.sightings.push(new);
         }
-        article.sightings = super::memory::in_order(&stand.head, article.sightings);
+        article.sightings = super::common::in_order(&stand.head, article.sightings);
         let body = whole(&article);
         self.put(stand, body, 0);
         Ok(())

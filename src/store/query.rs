@@ -1,12 +1,12 @@
 //! Pages of lists: sets of places are merged in the order of publication, so a page costs what it shows and not what the
-//! store holds. Nothing here keeps a lock: each step looks for the next place beyond the one before.
+//! store holds. The index is looked at for a stretch of places at once, then the texts are read without it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::apply::list_prefix;
 use super::core::Core;
-use super::index::Chunk;
+use super::index::{Chunk, Table};
 use super::item::scope_parts;
 use super::lists;
 use super::packed::{self, LAST, OTHER, Place, Rec};
@@ -112,8 +112,7 @@ enum Way {
 const STRIDE: usize = 64;
 
 /// A list that is walked through, with the chunk that was looked at last.
-struct Walk<'a> {
-    core: &'a Core,
+struct Walk {
     prefix: [u8; 5],
     /// Members, for beginning with the shortest list.
     count: u64,
@@ -126,10 +125,9 @@ struct Walk<'a> {
     before: usize,
 }
 
-impl<'a> Walk<'a> {
-    fn new(core: &'a Core, kind: u8, id: u32, count: u64) -> Self {
+impl Walk {
+    fn new(kind: u8, id: u32, count: u64) -> Self {
         Self {
-            core,
             prefix: list_prefix(kind, id),
             count,
             chunk: None,
@@ -140,7 +138,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The nearest member at or beyond a place.
-    fn seek(&mut self, place: Place, way: Way) -> Result<Option<Place>, Error> {
+    fn seek(&mut self, table: &Table, place: Place, way: Way) -> Result<Option<Place>, Error> {
         let mut from = place;
         loop {
             let covered = self
@@ -151,8 +149,8 @@ impl<'a> Walk<'a> {
                 // The last place of all belongs to the last chunk.
                 let at = if from == LAST { below(LAST) } else { from };
                 match way {
-                    Way::Older => self.go_down(at)?,
-                    Way::Newer => self.chunk = self.core.index.read().chunk(&self.prefix, at)?,
+                    Way::Older => self.go_down(table, at)?,
+                    Way::Newer => self.chunk = table.chunk(&self.prefix, at)?,
                 }
             }
             let Some((begin, chunk)) = &self.chunk else {
@@ -184,9 +182,9 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl Walk<'_> {
+impl Walk {
     /// Goes to the chunk that contains this older place.
-    fn go_down(&mut self, at: Place) -> Result<(), Error> {
+    fn go_down(&mut self, table: &Table, at: Place) -> Result<(), Error> {
         while let Some((begin, _)) = self.ahead.last() {
             if *begin <= at {
                 break;
@@ -203,9 +201,7 @@ impl Walk<'_> {
             } else {
                 1
             };
-            let index = self.core.index.read();
-            self.ahead = index.chunks_down(&self.prefix, at, self.stride)?;
-            drop(index);
+            self.ahead = table.chunks_down(&self.prefix, at, self.stride)?;
             self.ahead.reverse();
         }
         self.chunk = self.ahead.pop();
@@ -226,13 +222,13 @@ fn point(members: &[Place], guess: usize, holds: impl Fn(Place) -> bool) -> usiz
 }
 
 /// Lists of which an article must stand in one.
-struct OneOf<'a>(Vec<Walk<'a>>);
+struct OneOf(Vec<Walk>);
 
-impl OneOf<'_> {
-    fn seek(&mut self, place: Place, way: Way) -> Result<Option<Place>, Error> {
+impl OneOf {
+    fn seek(&mut self, table: &Table, place: Place, way: Way) -> Result<Option<Place>, Error> {
         let mut best: Option<Place> = None;
         for walk in &mut self.0 {
-            if let Some(found) = walk.seek(place, way)? {
+            if let Some(found) = walk.seek(table, place, way)? {
                 best = Some(match (best, way) {
                     (None, _) => found,
                     (Some(best), Way::Older) => best.max(found),
@@ -248,14 +244,26 @@ impl OneOf<'_> {
     }
 }
 
+/// What stands at the next place of a list.
+enum Seen {
+    /// Nothing, and nothing beyond.
+    End,
+    /// What does not fit, or is gone.
+    Other(Place),
+    Fitting(Place, Rec),
+}
+
+/// Places that fit, and where to look on; `None` behind the last one.
+type Stretch = (Vec<(Place, Rec)>, Option<Place>);
+
 /// Articles in the order of a walk, and whether it came to the end: then nobody need look there again.
-type Stretch = (Vec<(Cursor, Arc<Article>)>, bool);
+type Walked = (Vec<(Cursor, Arc<Article>)>, bool);
 
 /// A selection as sets to merge.
 struct Query<'a> {
     core: &'a Core,
-    all: Vec<OneOf<'a>>,
-    none: Vec<OneOf<'a>>,
+    all: Vec<OneOf>,
+    none: Vec<OneOf>,
     filter: Filter,
     oldest: Place,
     newest: Place,
@@ -265,6 +273,8 @@ struct Query<'a> {
     per_source: Option<u32>,
 }
 
+/// Articles that are looked at before the writer gets its turn.
+const AT_ONCE: usize = 256;
 /// Articles that are looked at for one page whose sources are limited.
 const LIMITED: usize = 2000;
 
@@ -319,7 +329,7 @@ impl<'a> Query<'a> {
             return Ok(None);
         };
         listing.touched = named.touched;
-        let walk = Walk::new(core, kind, named.id, named.count);
+        let walk = Walk::new(kind, named.id, named.count);
         let mut all = vec![OneOf(vec![walk])];
         // Outputs may hold private articles, and these can be narrowed down apart from the public lists.
         let hidden = matches!(selection.scope, Scope::Output(_));
@@ -370,59 +380,73 @@ impl<'a> Query<'a> {
         }))
     }
 
-    /// The nearest article at or beyond a place that fits everything.
-    fn next(&mut self, from: Place, way: Way) -> Result<Option<(Place, Rec)>, Error> {
-        let mut from = match way {
+    /// Looks at the nearest article at or beyond a place that stands in all lists.
+    fn look(&mut self, table: &Table, from: Place, way: Way) -> Result<Seen, Error> {
+        let from = match way {
             Way::Older => from.min(self.newest),
             Way::Newer => from.max(self.oldest),
         };
-        let step = |place: Place| match way {
-            Way::Older => below(packed::bare(place)),
-            Way::Newer => above((place.0, place.1 | u64::from(OTHER))),
+        let Some(place) = self.meet(table, from, way)? else {
+            return Ok(Seen::End);
         };
-        'next: loop {
-            let Some(place) = self.meet(from, way)? else {
-                return Ok(None);
-            };
-            let out = match way {
-                Way::Older => place < self.oldest,
-                Way::Newer => place > self.newest,
-            };
-            if out {
-                return Ok(None);
-            }
-            from = step(place);
-            let stuck = way == Way::Older && packed::bare(place) == (0, 0);
-            let cursor = packed::cursor(place);
-            let (first, last) = self.filter.numbers;
-            if cursor.seq < first || cursor.seq > last {
-                if stuck {
-                    return Ok(None);
-                }
-                continue;
-            }
-            for one in &mut self.none {
-                if let Some(found) = one.seek(last_at(cursor), Way::Older)?
-                    && packed::bare(found) == packed::bare(place)
-                {
-                    continue 'next;
-                }
-            }
-            // Gone since its place was read: a commit came in between.
-            let rec = self.core.index.read().article(cursor.seq)?;
-            if let Some(rec) = rec
-                && (self.filter.is_open() || self.filter.lets(&rec))
+        let out = match way {
+            Way::Older => place < self.oldest,
+            Way::Newer => place > self.newest,
+        };
+        if out {
+            return Ok(Seen::End);
+        }
+        let cursor = packed::cursor(place);
+        let (first, last) = self.filter.numbers;
+        if cursor.seq < first || cursor.seq > last {
+            return Ok(Seen::Other(place));
+        }
+        for one in &mut self.none {
+            if let Some(found) = one.seek(table, last_at(cursor), Way::Older)?
+                && packed::bare(found) == packed::bare(place)
             {
-                return Ok(Some((place, rec)));
-            }
-            if stuck {
-                return Ok(None);
+                return Ok(Seen::Other(place));
             }
         }
+        let rec = table.article(cursor.seq)?;
+        Ok(match rec {
+            Some(rec) if self.filter.is_open() || self.filter.lets(&rec) => {
+                Seen::Fitting(place, rec)
+            }
+            _ => Seen::Other(place),
+        })
+    }
+
+    /// The next articles at or beyond a place that fit everything, at most so many, and where to look on; `None` behind the
+    /// last one. There may be more even if none was found: nobody waits until all of a long list was looked at.
+    fn stretch(&mut self, from: Place, most: usize, way: Way) -> Result<Stretch, Error> {
+        let table = self.core.index.read();
+        let (mut found, mut from) = (Vec::with_capacity(most.min(AT_ONCE)), from);
+        for _ in 0..AT_ONCE {
+            if found.len() >= most {
+                break;
+            }
+            let place = match self.look(&table, from, way)? {
+                Seen::End => return Ok((found, None)),
+                Seen::Other(place) => place,
+                Seen::Fitting(place, rec) => {
+                    found.push((place, rec));
+                    place
+                }
+            };
+            if way == Way::Older && packed::bare(place) == (0, 0) {
+                return Ok((found, None));
+            }
+            from = match way {
+                Way::Older => below(packed::bare(place)),
+                Way::Newer => above((place.0, place.1 | u64::from(OTHER))),
+            };
+        }
+        Ok((found, Some(from)))
     }
 
     /// The nearest place at which all lists have the same article.
-    fn meet(&mut self, from: Place, way: Way) -> Result<Option<Place>, Error> {
+    fn meet(&mut self, table: &Table, from: Place, way: Way) -> Result<Option<Place>, Error> {
         let mut at = from;
         'again: loop {
             let mut agreed: Option<Place> = None;
@@ -433,7 +457,7 @@ impl<'a> Query<'a> {
                     (Some(place), Way::Older) => (place.0, place.1 | u64::from(OTHER)),
                     (Some(place), Way::Newer) => packed::bare(place),
                 };
-                let Some(found) = one.seek(edge, way)? else {
+                let Some(found) = one.seek(table, edge, way)? else {
                     return Ok(None);
                 };
                 match agreed {
@@ -453,64 +477,70 @@ impl<'a> Query<'a> {
     }
 
     fn any(&mut self, from: Place, way: Way) -> Result<bool, Error> {
-        Ok(self.next(from, way)?.is_some())
+        let mut next = Some(from);
+        while let Some(from) = next {
+            let (found, beyond) = self.stretch(from, 1, way)?;
+            if !found.is_empty() {
+                return Ok(true);
+            }
+            next = beyond;
+        }
+        Ok(false)
     }
 
-    fn older(&mut self, from: Place, most: usize) -> Result<Stretch, Error> {
+    fn older(&mut self, from: Place, most: usize) -> Result<Walked, Error> {
         self.collect(from, most, Way::Older)
     }
 
-    fn newer(&mut self, from: Place, most: usize) -> Result<Stretch, Error> {
+    fn newer(&mut self, from: Place, most: usize) -> Result<Walked, Error> {
         self.collect(from, most, Way::Newer)
     }
 
-    fn collect(&mut self, mut from: Place, most: usize, way: Way) -> Result<Stretch, Error> {
-        let mut ended = false;
+    fn collect(&mut self, from: Place, most: usize, way: Way) -> Result<Walked, Error> {
         let mut found = Vec::with_capacity(most.min(512));
         let mut of_source: HashMap<SourceId, u32> = HashMap::new();
-        let mut looked = 0;
-        while found.len() < most && looked < LIMITED {
-            if self.in_month.is_some_and(|all| found.len() as u64 >= all) {
+        let (mut looked, mut next) = (0, Some(from));
+        while let Some(from) = next
+            && found.len() < most
+            && looked < LIMITED
+        {
+            // Whoever knows how many there are need not look behind the last one.
+            let all = self.in_month.map_or(most, |all| {
+                most.min(usize::try_from(all).unwrap_or(usize::MAX))
+            });
+            if found.len() >= all {
                 break;
             }
-            let Some((place, rec)) = self.next(from, way)? else {
-                ended = true;
-                break;
-            };
-            let cursor = packed::cursor(place);
-            let mut wanted = true;
-            if let Some(limit) = self.per_source {
-                looked += 1;
-                if let Some(live) = self.core.live(cursor.seq)? {
-                    let source = live.stand.head.source.clone();
-                    let count = of_source.entry(source).or_default();
-                    *count += 1;
-                    wanted = *count <= limit;
+            let (some, beyond) = self.stretch(from, all - found.len(), way)?;
+            next = beyond;
+            for (place, rec) in some {
+                let cursor = packed::cursor(place);
+                let mut wanted = true;
+                if let Some(limit) = self.per_source {
+                    looked += 1;
+                    if let Some(live) = self.core.sound(cursor.seq)? {
+                        let source = live.stand.head.source.clone();
+                        let count = of_source.entry(source).or_default();
+                        *count += 1;
+                        wanted = *count <= limit;
+                    }
+                }
+                if wanted && let Some(article) = self.core.sound_article(cursor.seq, &rec)? {
+                    found.push((cursor, article));
                 }
             }
-            if wanted {
-                found.push((cursor, self.core.article(cursor.seq, &rec)?));
-            }
-            from = match way {
-                Way::Older => below(packed::bare(place)),
-                Way::Newer => above(last_at(cursor)),
-            };
-            if way == Way::Older && packed::bare(place) == (0, 0) {
-                ended = true;
-                break;
-            }
         }
-        Ok((found, ended))
+        Ok((found, next.is_none()))
     }
 }
 
 /// The sets of a list: the public one, and the one for private articles if these may be shown.
-fn lists_of<'a>(core: &'a Core, scope: &Scope, hidden: bool) -> Result<OneOf<'a>, Error> {
+fn lists_of(core: &Core, scope: &Scope, hidden: bool) -> Result<OneOf, Error> {
     let (kind, name) = scope_parts(scope);
     let Some(named) = core.index.read().name(kind, name)? else {
         return Ok(OneOf(Vec::new()));
     };
-    let walk = |kind: u8, count: u64| Walk::new(core, kind, named.id, count);
+    let walk = |kind: u8, count: u64| Walk::new(kind, named.id, count);
     let mut walks = vec![walk(kind, named.count)];
     if hidden {
         walks.push(walk(kind.to_ascii_uppercase(), 1));

@@ -3,24 +3,27 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::apply::apply;
+use super::apply::{apply, expire};
 use super::index::{Index, Refusal, Table};
 use super::item::Item;
 use super::log::{Hole, Loc, Log, Pos};
 use super::writer::{FLUSH_BYTES, FLUSH_ITEMS};
 use super::{Error, Options, frame};
+use crate::model::time::Timestamp;
 
 /// What reading a stretch of the log brought.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     pub(super) holes: Vec<Hole>,
     pub(super) frames: u64,
+    /// When the last of them was made.
+    at: Timestamp,
 }
 
 /// Does everything behind `table.applied` that the log has.
 pub(super) fn replay(index: &Index, log: &Log) -> Result<Replayed, Error> {
     let from = index.read().applied;
-    let mut frames = 0;
+    let (mut frames, mut at) = (0, Timestamp::EPOCH);
     let holes = log.scan(from, |read| {
         let mut table = index.write();
         for found in frame::items(read.bytes) {
@@ -40,12 +43,17 @@ pub(super) fn replay(index: &Index, log: &Log) -> Result<Replayed, Error> {
                 length: u32::try_from(raw.length).unwrap_or(u32::MAX),
             };
             let body = match raw.item {
-                Item::State(_) | Item::Note(_) | Item::Amend(_) | Item::Marks(_) => raw.body,
+                Item::State(_)
+                | Item::Note(_)
+                | Item::Amend(_)
+                | Item::Marks(_)
+                | Item::Paragraphs(_) => raw.body,
                 _ => &[],
             };
             apply(&mut table, &read.head, &raw.item, loc, body)?;
         }
         frames += 1;
+        at = read.head.at;
         table.applied = Pos {
             file: read.pos.file,
             at: read.pos.at + read.bytes.len() as u64,
@@ -57,7 +65,7 @@ pub(super) fn replay(index: &Index, log: &Log) -> Result<Replayed, Error> {
         }
         Ok(true)
     })?;
-    Ok(Replayed { holes, frames })
+    Ok(Replayed { holes, frames, at })
 }
 
 /// A whole new index in a directory of its own.
@@ -66,6 +74,8 @@ pub(super) fn anew(log: &Log, options: &Options) -> Result<(Table, Replayed), Er
     let table = Table::create(&dir, index_cache(options), log.beginning());
     let index = Index::new(table.map_err(|reason| damaged(&dir, &reason))?);
     let replayed = replay(&index, log)?;
+    // The log still has tombstones whose time was over before. Its last date is no later than now, so none goes early.
+    expire(&mut index.write(), options.tombstones, replayed.at)?;
     index.flush()?;
     index.sync()?;
     let mut table = index.into_table();

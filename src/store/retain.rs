@@ -1,54 +1,41 @@
-//! What goes and what stays: articles that have outlived their time, and files of the log in which little is left.
-//!
-//! The oldest file goes first, always: what still lives in it is written once more at the log's end, and then it goes
-//! whole. So no later file can hold the news that something of an earlier one is gone, and the kept history has no gaps.
+//! What goes and what stays: articles that have outlived their time, and those of a source that is thrown away. Their keys
+//! become tombstones; the space that they took is given back by `clean`.
 
 use std::collections::HashSet;
 
-use super::apply::{list_prefix, read_about, read_state};
+use super::apply::{expire, list_prefix, read_state, spot};
+use super::clean;
+use super::codec::In;
+use super::common::{FORGET_AT_ONCE, prefix};
 use super::core::Core;
 use super::engine::Engine;
-use super::frame;
 use super::index::Value;
-use super::item::{Item, Name, Stand, Tombstone};
+use super::item::{Gone, Item, Left};
 use super::lists;
-use super::log::{Loc, Pos};
-use super::memory::{FORGET_AT_ONCE, day, days, prefix};
+use super::near;
 use super::packed::{self, Place, Rec};
-use super::prepare::{Pending, Preparing, whole};
-use super::rebuild;
+use super::prepare::{Pending, Preparing};
 use super::writer::Writer;
 use super::{Change, Error};
-use crate::model::article::Key;
-use crate::model::label::Scope;
+use crate::model::article::{ArticleId, Key};
 use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
 
-/// Below this many percent of living bytes the log is cleaned.
-const WORTH: u64 = 60;
-/// A log shorter than this is left alone.
-const SMALL: u64 = 8 << 20;
-/// Bytes that one step of carrying forward looks at: visits wait no longer than that takes.
-const STEP: usize = 1 << 20;
-/// Names or tombstones in one frame.
+/// Names that are read at a time.
 const AT_ONCE: usize = 1024;
-/// sled's files may grow to this many times their fresh size.
-const BLOATED: u64 = 3;
-/// Sled's files that are smaller are left alone.
-const SMALL_INDEX: u64 = 64 << 20;
 
 /// Drops what `keep` no longer covers, then makes the files smaller if that is worth it.
 pub(super) async fn forget(engine: &Engine, now: Timestamp) -> Result<u64, Error> {
-    let oldest = u64::from(day(now)).saturating_sub(days(engine.core.options.tombstones));
     engine
         .by_writer(move |writer| {
             let mut table = writer.core.index.write();
-            super::apply::exhume_all(&mut table, |day, _, _| u64::from(day) < oldest)
+            expire(&mut table, writer.core.options.tombstones, now)
         })
         .await?;
     let doomed = engine.ask(move |core| outlived(core, now)).await?;
     let dropped = drop_all(engine, doomed, now).await?;
-    tidy(engine, now).await?;
+    drop_prints(engine).await?;
+    clean::tidy(engine, now).await?;
     Ok(dropped)
 }
 
@@ -99,21 +86,97 @@ async fn drop_all(engine: &Engine, doomed: Vec<u64>, now: Timestamp) -> Result<u
     Ok(dropped)
 }
 
+/// Drops signatures of what is gone. Whoever looks for near copies lets go of them in time; if nobody looks, because that
+/// is switched off, they would stay for ever.
+async fn drop_prints(engine: &Engine) -> Result<(), Error> {
+    if engine.core.near.size().0 > 0 {
+        return Ok(());
+    }
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let begin = after.take();
+        let step = engine.ask(move |core| prints_of_nobody(core, begin.as_deref()));
+        let (last, doomed) = step.await?;
+        if !doomed.is_empty() {
+            let drop = move |writer: &mut Writer| {
+                let mut table = writer.core.index.write();
+                doomed.iter().try_for_each(|key| table.put_raw(key, None))
+            };
+            engine.by_writer(drop).await?;
+        }
+        if last.is_none() {
+            return Ok(());
+        }
+        after = last;
+    }
+}
+
+/// The key of an item of the index.
+type ItemKey = Vec<u8>;
+
+/// Of the next signatures the last one's key, and the keys of those whose copy leads nowhere.
+fn prints_of_nobody(
+    core: &Core,
+    after: Option<&[u8]>,
+) -> Result<(Option<ItemKey>, Vec<ItemKey>), Error> {
+    let (some, newest) = {
+        let table = core.index.read();
+        (table.page(b"d", after, AT_ONCE)?, table.figures.last_print)
+    };
+    let last = some.last().map(|(key, _)| key.clone());
+    let mut doomed = Vec::new();
+    for (key, value) in some {
+        let Value::Raw(bytes) = value else { continue };
+        let number = near::number_of(&key);
+        // The newest one tells where counting goes on.
+        if number == Some(newest) {
+            continue;
+        }
+        let print = number.and_then(|number| {
+            let (_, print) = read_state(&bytes)?;
+            near::read_print(&mut In(print), number)
+        });
+        let holds = match print {
+            Some(print) => !spot(Key::Guid(print.copy.0))
+                .holders(&core.index.read())?
+                .is_empty(),
+            None => false,
+        };
+        if !holds {
+            doomed.push(key);
+        }
+    }
+    Ok((last, doomed))
+}
+
 fn drop_some(writer: &mut Writer, doomed: &[u64], now: Timestamp) -> Result<u64, Error> {
     let core = std::sync::Arc::clone(&writer.core);
     let pending = Pending::default();
     let mut preparing = Preparing::new(&core, &pending, writer.next_seq);
     for seq in doomed {
-        // It may be gone already, by somebody else's doing.
-        if let Some(live) = core.live(*seq)? {
+        if let Some(live) = core.sound(*seq)? {
             let id = live.stand.head.id;
             preparing.change(Change::Removed { id }, Vec::new())?;
+        } else if core.index.read().article(*seq)?.is_some() {
+            preparing.items.push((lost(*seq), Vec::new()));
         }
+        // Else it is gone already, by somebody else's doing.
     }
     let items = preparing.items;
     let count = items.len() as u64;
     writer.add(items, true, false, now)?;
     Ok(count)
+}
+
+/// The end of an article that cannot be read: nobody can say any more what led to it.
+pub(super) fn lost(seq: u64) -> Item {
+    Item::Removed(Box::new(Gone {
+        seq,
+        id: ArticleId(0),
+        source: SourceId::new("unreadable").expect("a name of the allowed form"),
+        keys: Vec::new(),
+        left: Left::default(),
+    }))
 }
 
 /// Articles that `keep` no longer covers, in order of arrival.
@@ -149,7 +212,7 @@ fn outlived(core: &Core, now: Timestamp) -> Result<Vec<u64>, Error> {
             let old = now.since(rec.first_seen.max(rec.listed_until)) > keep.age;
             if (old || over.contains(&number))
                 && !spared.contains(&number)
-                && !is_listed(core, &rec, &listed)?
+                && !is_listed(core, number, &rec, &listed)?
             {
                 doomed.push(number);
             }
@@ -157,11 +220,14 @@ fn outlived(core: &Core, now: Timestamp) -> Result<Vec<u64>, Error> {
     }
 }
 
-fn is_listed(core: &Core, rec: &Rec, listed: &HashSet<u64>) -> Result<bool, Error> {
+fn is_listed(core: &Core, seq: u64, rec: &Rec, listed: &HashSet<u64>) -> Result<bool, Error> {
     if listed.is_empty() {
         return Ok(false);
     }
-    let stand = core.stand(rec.head)?;
+    let read = core.stand(rec.head).map(Some);
+    let Some(stand) = core.unreadable.spare(seq, read)? else {
+        return Ok(false);
+    };
     let own = lists::own_keys(&stand.head);
     Ok(own
         .iter()
@@ -263,323 +329,11 @@ fn seen_only_at(core: &Core, source: &SourceId) -> Result<Vec<u64>, Error> {
     numbers.sort_unstable();
     let mut only = Vec::new();
     for seq in numbers {
-        if let Some(live) = core.live(seq)?
+        if let Some(live) = core.sound(seq)?
             && lists::sources(&live.stand.head) == [source.clone()]
         {
             only.push(seq);
         }
     }
     Ok(only)
-}
-
-/// Gives space back: old files of the log, and a bloated index.
-pub(super) async fn tidy(engine: &Engine, now: Timestamp) -> Result<(), Error> {
-    // Each round takes one file away; what it carries makes at most as many new ones.
-    let rounds = engine.core.log.files().len();
-    for _ in 0..=rounds {
-        let Some(file) = engine.ask(|core| Ok(worth_cleaning(core))).await? else {
-            break;
-        };
-        if file == engine.core.log.last().0 {
-            engine
-                .by_writer(|writer| {
-                    writer.make_room()?;
-                    writer.begin_file()
-                })
-                .await?;
-        }
-        carry(engine, file, now).await?;
-    }
-    let bloated = {
-        let table = engine.core.index.read();
-        let fresh = table.fresh().max(table.bytes());
-        table.disk() > SMALL_INDEX && table.disk() > fresh * BLOATED
-    };
-    if bloated {
-        renew(engine).await?;
-    }
-    Ok(())
-}
-
-/// The oldest file, if taking it away gives enough back.
-fn worth_cleaning(core: &Core) -> Option<u32> {
-    let files = core.log.files();
-    let (&first, state) = files.first_key_value()?;
-    let live = |file: u32| {
-        core.index
-            .read()
-            .figures
-            .live
-            .get(&file)
-            .copied()
-            .unwrap_or(0)
-    };
-    let all: u64 = core.log.size();
-    let living: u64 = core.index.read().figures.live.values().sum();
-    let nearly_empty = files.len() > 1 && live(first) * 4 < state.end;
-    let wasteful = all > SMALL && living * 100 < all * WORTH;
-    (nearly_empty || wasteful).then_some(first)
-}
-
-/// Writes what lives in the oldest file at the end of the log, and takes the file away.
-async fn carry(engine: &Engine, file: u32, now: Timestamp) -> Result<(), Error> {
-    let begin = engine.core.log.files().get(&file).map(|state| state.begin);
-    let mut next = begin.map(|at| Pos { file, at });
-    while let Some(from) = next {
-        next = engine
-            .by_writer(move |writer| carry_articles(writer, from, now))
-            .await?;
-    }
-    engine
-        .by_writer(move |writer| {
-            carry_states(writer, file, now)?;
-            carry_tombstones(writer, file, now)?;
-            carry_names(writer, now)?;
-            carry_prints(writer, file, now)?;
-            // sled must not point into a file that is gone, nor begin reading there.
-            writer.flush()?;
-            writer.core.log.remove_file(file)?;
-            writer.core.index.write().figures.live.remove(&file);
-            Ok(())
-        })
-        .await?;
-    tracing::info!(file, "a file of the article log was cleaned away");
-    Ok(())
-}
-
-/// One step: the articles of some frames. Gives the place to go on from, if there is one.
-fn carry_articles(writer: &mut Writer, from: Pos, now: Timestamp) -> Result<Option<Pos>, Error> {
-    let core = std::sync::Arc::clone(&writer.core);
-    let mut items = Vec::new();
-    let mut seen = HashSet::new();
-    let (mut looked_at, mut next) = (0, None);
-    core.log.scan(from, |read| {
-        if read.pos.file != from.file {
-            return Ok(false);
-        }
-        if looked_at >= STEP {
-            next = Some(read.pos);
-            return Ok(false);
-        }
-        looked_at += read.bytes.len();
-        for (at, raw) in frame::items(read.bytes).flatten() {
-            let (Item::Put(stand) | Item::Amend(stand)) = &raw.item else {
-                continue;
-            };
-            if !seen.insert(stand.seq) {
-                continue;
-            }
-            let Some(rec) = core.index.read().article(stand.seq)? else {
-                continue;
-            };
-            if rec.places().all(|loc| loc.file != from.file) {
-                continue;
-            }
-            let here = Loc {
-                file: from.file,
-                at: u32::try_from(read.pos.at + at as u64).unwrap_or(u32::MAX),
-                length: u32::try_from(raw.length).unwrap_or(u32::MAX),
-            };
-            let alone = rec.body == here && rec.head == here;
-            let body = if alone {
-                raw.body.to_vec()
-            } else {
-                whole(core.article(stand.seq, &rec)?.as_ref())
-            };
-            items.push((carried(&core, &rec)?, body));
-        }
-        Ok(true)
-    })?;
-    writer.add(items, true, true, now)?;
-    Ok(next)
-}
-
-/// An article as it stands, to be written once more.
-pub(super) fn carried(core: &Core, rec: &Rec) -> Result<Item, Error> {
-    let stand = core.stand(rec.head)?;
-    Ok(Item::Put(std::sync::Arc::new(Stand {
-        left: super::item::Left::default(),
-        listed_until: rec.listed_until,
-        ..stand.as_ref().clone()
-    })))
-}
-
-fn carry_states(writer: &mut Writer, file: u32, now: Timestamp) -> Result<(), Error> {
-    let mut after: Option<Vec<u8>> = None;
-    for space in [b"s", b"k"] {
-        loop {
-            let some = writer.core.index.read().page(space, after.as_deref(), 64)?;
-            let Some((last, _)) = some.last() else { break };
-            after = Some(last.clone());
-            let mut items = Vec::new();
-            for (key, value) in some {
-                let Value::Raw(bytes) = value else { continue };
-                let Some((home, body)) = read_state(&bytes) else {
-                    continue;
-                };
-                let Ok(name) = std::str::from_utf8(&key[1..]) else {
-                    continue;
-                };
-                if home != file {
-                    continue;
-                }
-                match SourceId::new(name) {
-                    Some(id) if space == b"s" => items.push((Item::State(id), body.to_vec())),
-                    _ => items.push((Item::Note(name.to_owned()), body.to_vec())),
-                }
-            }
-            writer.add(items, false, true, now)?;
-        }
-        after = None;
-    }
-    Ok(())
-}
-
-fn carry_tombstones(writer: &mut Writer, file: u32, now: Timestamp) -> Result<(), Error> {
-    let all = tombstones(&writer.core, Some(file))?;
-    for some in all.chunks(AT_ONCE) {
-        let item = Item::Tombstones(some.to_vec());
-        writer.add(vec![(item, Vec::new())], false, true, now)?;
-    }
-    Ok(())
-}
-
-/// Tombstones, all or those that one file holds.
-pub(super) fn tombstones(core: &Core, file: Option<u32>) -> Result<Vec<Tombstone>, Error> {
-    let mut all = Vec::new();
-    for kind in 0..3u8 {
-        let table = core.index.read();
-        table.walk(&[b'x', kind], (0, 0), |(hash, about)| {
-            let (day, home, source) = read_about(about);
-            let wanted = file.is_none_or(|file| home == file & 0x00ff_ffff);
-            if wanted && let Some(source) = table.figures.source_names.get(&source) {
-                all.push(Tombstone {
-                    kind,
-                    hash,
-                    day,
-                    source: source.clone(),
-                });
-            }
-            true
-        })?;
-    }
-    Ok(all)
-}
-
-/// Signatures of the window that stand in this file, in runs of following numbers.
-fn carry_prints(writer: &mut Writer, file: u32, now: Timestamp) -> Result<(), Error> {
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let some = writer
-            .core
-            .index
-            .read()
-            .page(b"d", after.as_deref(), AT_ONCE)?;
-        let Some((last, _)) = some.last() else {
-            return Ok(());
-        };
-        after = Some(last.clone());
-        let mut runs: Vec<(u64, Vec<Vec<u8>>)> = Vec::new();
-        for (key, value) in some {
-            let Value::Raw(bytes) = value else { continue };
-            let (Some(number), Some((home, print))) =
-                (super::near::number_of(&key), read_state(&bytes))
-            else {
-                continue;
-            };
-            if home != file {
-                continue;
-            }
-            match runs.last_mut() {
-                Some((first, run)) if *first + run.len() as u64 == number => {
-                    run.push(print.to_vec());
-                }
-                _ => runs.push((number, vec![print.to_vec()])),
-            }
-        }
-        let items = runs
-            .into_iter()
-            .map(|(first, run)| super::near::carried(first, &run))
-            .collect();
-        writer.add(items, false, true, now)?;
-    }
-}
-
-fn carry_names(writer: &mut Writer, now: Timestamp) -> Result<(), Error> {
-    let all = known_names(&writer.core)?;
-    for some in all.chunks(AT_ONCE) {
-        let items = some
-            .iter()
-            .map(|name| (Item::Name(Box::new(name.clone())), Vec::new()))
-            .collect();
-        writer.add(items, false, true, now)?;
-    }
-    Ok(())
-}
-
-/// Every list that readers may know, with the time it was touched.
-pub(super) fn known_names(core: &Core) -> Result<Vec<Name>, Error> {
-    let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
-    loop {
-        let some = core.index.read().page(b"n", after.as_deref(), AT_ONCE)?;
-        let Some((last, _)) = some.last() else {
-            return Ok(all);
-        };
-        after = Some(last.clone());
-        for (key, value) in some {
-            let Value::Name(rec) = value else { continue };
-            let text = String::from_utf8_lossy(&key[2..]).into_owned();
-            let scope = match key[1] {
-                b'o' => Some(Scope::All),
-                b't' => Some(Scope::Tag(text)),
-                b'c' => Some(Scope::Category(text)),
-                b'f' => SourceId::new(&text).map(Scope::Source),
-                b'q' => Some(Scope::Output(text)),
-                _ => None,
-            };
-            if let Some(scope) = scope.filter(|_| rec.known) {
-                all.push(Name {
-                    scope,
-                    touched: rec.touched,
-                    shown: rec.shown.clone(),
-                });
-            }
-        }
-    }
-}
-
-/// Fills a new sled with what the present one holds and goes over to it: sled itself never gives space back.
-pub(super) async fn renew(engine: &Engine) -> Result<(), Error> {
-    let before = engine.core.index.read().disk();
-    engine
-        .by_writer(|writer| {
-            let dir = rebuild::next_dir(&writer.core.options)?;
-            let cache = rebuild::index_cache(&writer.core.options);
-            let begun = writer.core.index.begin_successor(&dir, cache);
-            begun.map_err(|what| Error::Damaged { what })
-        })
-        .await?;
-    while !engine
-        .by_writer(|writer| writer.core.index.copy_on())
-        .await?
-    {}
-    let old = engine
-        .by_writer(|writer| {
-            writer.flush()?;
-            writer.core.index.succeed()
-        })
-        .await?;
-    if let Some((db, dir)) = old {
-        // sled's threads end with it; that may take a moment.
-        engine
-            .ask(move |_| {
-                drop(db);
-                let _ = std::fs::remove_dir_all(dir);
-                Ok(())
-            })
-            .await?;
-    }
-    let after = engine.core.index.read().disk();
-    tracing::info!(before, after, "the index was made smaller");
-    Ok(())
 }

@@ -6,6 +6,7 @@ use super::codec;
 use super::core::Body;
 use super::frame::{self, Draft, FrameHead, Peek};
 use super::item::{self, Item};
+use super::near;
 use super::packed::{self, Coding};
 use crate::model::article::Sighting;
 use crate::model::source::SourceState;
@@ -96,6 +97,11 @@ fn index(bytes: &[u8]) -> usize {
             let one = packed::read_one(16, bytes, *seq);
             assert!(one.is_ok_and(|one| one.as_ref() == Some(rec)));
         }
+        found += 1;
+    }
+    if let Some((upto, boilerplate)) = near::read_boilerplate(bytes) {
+        let written = near::write_boilerplate(upto, &boilerplate);
+        assert_eq!(near::read_boilerplate(&written), Some((upto, boilerplate)));
         found += 1;
     }
     found + usize::from(packed::read_name(bytes).is_some())

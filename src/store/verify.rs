@@ -18,7 +18,7 @@ use super::item::{Item, Stand, scope_parts};
 use super::lists;
 use super::log::Pos;
 use super::packed::{self, Place, Rec};
-use super::{Error, retain};
+use super::{Error, clean};
 use crate::model::label::Scope;
 use crate::model::source::SourceId;
 
@@ -347,7 +347,7 @@ fn member(core: &Core, key: &[u8], place: Place, heads: &mut Heads) -> Result<bo
 /// Tombstones are as many as are counted.
 fn buried(core: &Core) -> Result<Verified, Error> {
     let mut found = Verified::default();
-    let there = retain::tombstones(core, None)?.len() as u64;
+    let there = clean::tombstones(core, None)?.len() as u64;
     let counted = core.index.read().figures.tombstones;
     found.entries += there;
     if there != counted {
@@ -359,55 +359,8 @@ fn buried(core: &Core) -> Result<Verified, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::article::{Article, ArticleId, Head, Key, SeenAt, Sighting};
-    use crate::model::entry;
-    use crate::model::source::About;
-    use crate::model::time::Timestamp;
-    use crate::store::open::{Mode, open};
-    use crate::store::{Batch, Change, Options, Store};
-
-    fn article() -> Change {
-        let source = SourceId::new("blog").unwrap();
-        let at = Timestamp::from_secs(1_800_000_000);
-        let seen = SeenAt {
-            source: source.clone(),
-            guid_key: 7,
-            text_hash: 1,
-        };
-        let head = Head {
-            id: ArticleId(7),
-            version: 1,
-            first_seen: at,
-            published: at,
-            updated: at,
-            source: source.clone(),
-            private: false,
-            language: None,
-            categories: vec!["新闻".to_owned()],
-            tags: Vec::new(),
-            score: 0,
-            outputs: Vec::new(),
-            has_image: false,
-            has_enclosure: false,
-            seen_at: vec![seen],
-            aliases: Vec::new(),
-        };
-        let sighting = Sighting {
-            source: Some(source),
-            guid_key: 7,
-            text_hash: 1,
-            ..Sighting::default()
-        };
-        Change::New {
-            article: Box::new(Article {
-                head,
-                entry: entry::Entry::default(),
-                about: About::default(),
-                sightings: vec![sighting],
-            }),
-            keys: vec![Key::Guid(7), Key::Url(8)],
-        }
-    }
+    use crate::store::samples::{article, opened, put};
+    use crate::store::{Options, Store};
 
     #[tokio::test]
     async fn what_does_not_fit_is_found_both_ways_and_mended() {
@@ -416,12 +369,8 @@ mod tests {
             path: dir.path().to_owned(),
             ..Options::default()
         };
-        let engine = Engine::new(open(&options, Mode::Create).unwrap());
-        let batch = Batch {
-            changes: vec![article()],
-            ..Batch::default()
-        };
-        engine.commit(batch, Timestamp::EPOCH).await.unwrap();
+        let engine = opened(&options);
+        put(&engine, article(7)).await;
         let found = verify(&engine, false).await.unwrap();
         assert!(found.is_sound(), "{found:?}");
 

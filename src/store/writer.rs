@@ -412,6 +412,7 @@ impl Writer {
             let items = one.items.iter().zip(&one.places);
             let mut table = self.core.index.write();
             for ((item, body), (at, length)) in items {
+                table = self.core.index.give_way(table);
                 let loc = Loc {
                     file,
                     at: u32::try_from(one.begin + at).unwrap_or(u32::MAX),
@@ -536,9 +537,14 @@ impl Writer {
             || (dirty + light > 0 && self.last_flush.elapsed() >= FLUSH_AFTER);
         if due && !self.core.full.load(Ordering::Relaxed) {
             self.guard(|writer| {
-                if let Err(error) = writer.flush() {
-                    tracing::error!(%error, "the index could not be written");
-                    writer.broken = true;
+                match writer.flush() {
+                    Ok(()) => {}
+                    // Nothing has changed: it waits in memory until there is space.
+                    Err(Error::Full { .. }) => writer.core.full.store(true, Ordering::Relaxed),
+                    Err(error) => {
+                        tracing::error!(%error, "the index could not be written");
+                        writer.broken = true;
+                    }
                 }
             });
         }

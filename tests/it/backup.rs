@@ -182,7 +182,8 @@ async fn a_damaged_backup_makes_no_store_and_a_store_is_not_overwritten() {
     }
     assert!(flipped > bytes.len() / 41 * 9 / 10, "{flipped}");
     let cut = restored(there.path(), &[&bytes[..bytes.len() - 9]]).await;
-    assert!(cut.unwrap_err().to_string().contains("cut off or damaged"));
+    let cut = cut.unwrap_err().to_string();
+    assert!(cut.contains("cut off or damaged"), "{cut}");
     // Whole lines that are missing are noticed by the counts.
     let text = zstd::decode_all(bytes.as_slice()).unwrap();
     let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();

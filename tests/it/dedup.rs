@@ -52,3 +52,63 @@ async fn one_address_at_two_sources_is_one_article_that_names_both() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_stands_unchanged_beside_news_still_counts() {
+    let origin = Origin::start().await;
+    let told = |guid: &str, title: &str, page: &str| {
+        let link = format!("https://blog.example.org/{page}");
+        entry(guid).title(title).link(&link)
+    };
+    let (status, story) = (told("1", "It is down", "status"), told("g", "One", "one"));
+    origin.feed("/blog", &[status.clone(), story.clone()]);
+    let lines = feed("blog", &origin.url("/blog"), "") + "[dedup]\nmode = \"off\"\n";
+    let town = Town::new(&lines).await;
+
+    // The same page with another headline, and the same guid with another page, are articles of their own.
+    let news = [
+        told("2", "It is up again", "status"),
+        told("g", "Two", "two"),
+    ];
+    let all = [&news[..], &[status.clone(), story.clone()]].concat();
+    origin.feed("/blog", &all);
+    town.pass(DAY).await;
+    let mut titles = town.get("/all.rss").await.titles();
+    titles.sort();
+    assert_eq!(titles, ["It is down", "It is up again", "One", "Two"]);
+
+    // An edit is seen, and what did not change stays, also over a restart.
+    let edited = told("2", "It is up, and stays so", "status");
+    origin.feed("/blog", &[edited, news[1].clone(), status, story]);
+    let town = town.restart(&lines, DAY).await;
+    let mut titles = town.get("/all.rss").await.titles();
+    titles.sort();
+    assert_eq!(
+        titles,
+        ["It is down", "It is up, and stays so", "One", "Two"]
+    );
+    let list = town.get("/sources/blog.rss").await;
+    assert!(
+        list.feed()
+            .entries
+            .iter()
+            .all(|entry| entry.content.is_some())
+    );
+}
+
+#[tokio::test]
+async fn what_a_rule_dropped_may_come_when_the_rule_is_gone() {
+    let origin = Origin::start().await;
+    let (one, two) = (entry("1").title("Sport"), entry("2").title("News"));
+    origin.feed("/blog", &[one.clone(), two.clone()]);
+    let lines = feed("blog", &origin.url("/blog"), "");
+    let rule = format!("{lines}[[rule]]\nwhen = 'title == \"Sport\"'\ndrop = true\n");
+    let town = Town::new(&rule).await;
+    assert_eq!(town.get("/all.rss").await.titles(), ["News"]);
+    town.reload(&lines).await.unwrap();
+    origin.feed("/blog", &[entry("3").title("More"), one, two]);
+    town.pass(DAY).await;
+    let mut titles = town.get("/all.rss").await.titles();
+    titles.sort();
+    assert_eq!(titles, ["More", "News", "Sport"]);
+}

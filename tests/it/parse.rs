@@ -317,3 +317,54 @@ fn wrong_labels_do_not_change_what_is_read() {
         );
     }
 }
+
+#[test]
+fn what_was_read_before_is_only_named() {
+    let read = |body: String, before: Option<&parse::Before>| {
+        let document = Document {
+            body: body.into_bytes().into(),
+            ..Document::default()
+        };
+        parse::parse_after(&document, &Options::default(), before).unwrap()
+    };
+    for atom in [false, true] {
+        assert!(
+            read(good(atom), None)
+                .marks
+                .iter()
+                .all(|mark| mark.fingerprint == 0)
+        );
+        let nothing = parse::Before::default();
+        let first = read(good(atom), Some(&nothing));
+        assert!(
+            first
+                .marks
+                .iter()
+                .all(|mark| mark.fingerprint != 0 && !mark.unchanged)
+        );
+        let before = parse::Before {
+            seed: 0,
+            read: first.marks.iter().map(|mark| mark.fingerprint).collect(),
+        };
+        let changed = good(atom).replacen("Story 3 ", "Tale 3 ", 1);
+        assert_ne!(changed, good(atom));
+        let again = read(changed, Some(&before));
+        assert_eq!(again.feed.entries.len(), first.feed.entries.len());
+        for ((mark, now), then) in again
+            .marks
+            .iter()
+            .zip(&again.feed.entries)
+            .zip(&first.feed.entries)
+        {
+            assert_eq!(mark.unchanged, now.title == then.title);
+            assert_eq!(
+                (&now.id, &now.url, now.published),
+                (&then.id, &then.url, then.published)
+            );
+            assert_eq!(now.content.is_none(), mark.unchanged);
+        }
+        let other = parse::Before { seed: 1, ..before };
+        let other = read(good(atom), Some(&other));
+        assert!(other.marks.iter().all(|mark| !mark.unchanged));
+    }
+}

@@ -1,7 +1,6 @@
 //! What becomes of articles: `[dedup]`, `[tags]` and `[category.*]`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::{Reading, Settings};
 use crate::config::problem::Lines;
@@ -96,9 +95,7 @@ pub(super) fn dedup(settings: &Settings<'_>) -> dedup::Options {
             ],
             default.scope,
         ),
-        window: settings
-            .duration("dedup.window", default.window)
-            .clamp(Duration::from_hours(24), Duration::from_hours(60 * 24)),
+        window: settings.duration("dedup.window", default.window),
         bump_on_new_source: settings.flag("dedup.bump_on_new_source", default.bump_on_new_source),
     }
 }

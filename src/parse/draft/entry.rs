@@ -93,10 +93,19 @@ impl EntryDraft<'_> {
         }
     }
 
-    /// The entry as it stands.
-    pub(in crate::parse) fn finish(mut self, cx: &Context<'_>) -> Entry {
+    /// The publisher gave it something to be known by.
+    pub(in crate::parse) fn is_named(&self) -> bool {
+        self.common.id.get().is_some() || self.link.get().is_some()
+    }
+
+    /// The entry as it stands; without its text if that is known.
+    pub(in crate::parse) fn finish(mut self, cx: &Context<'_>, unchanged: bool) -> Entry {
         let url = self.url();
-        let (content, summary) = self.texts(cx);
+        let (content, summary) = if unchanged {
+            (None, None)
+        } else {
+            self.texts(cx)
+        };
         let published = self.common.published.take();
         let (published, modified) = match (published, self.dc_date) {
             (None, Some(date)) => (Some(date), None),

@@ -1,6 +1,7 @@
 //! A feed while it is read.
 
 use super::{Common, Slot};
+use crate::model::candidate::Mark;
 use crate::model::entry::{
     Cloud, Entry, Feed, FeedFormat, Generator, Hub, Image, Person, Podcast, Syndication,
 };
@@ -28,6 +29,8 @@ pub(in crate::parse) struct FeedDraft<'a> {
     pub(in crate::parse) new_feed_url: Option<String>,
     pub(in crate::parse) podcast: Podcast,
     pub(in crate::parse) entries: Vec<Entry>,
+    /// One for each entry.
+    pub(in crate::parse) marks: Vec<Mark>,
     /// `sy:updateBase` beside a missing date of the feed helps nobody, so it has its own place.
     pub(in crate::parse) sy_base: Option<Timestamp>,
 }
