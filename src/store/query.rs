@@ -108,12 +108,19 @@ enum Way {
     Newer,
 }
 
+/// Chunks that are looked for at once.
+const STRIDE: usize = 64;
+
 /// A list that is walked through, with the chunk that was looked at last.
 struct Walk {
     prefix: [u8; 5],
     /// Members, for beginning with the shortest list.
     count: u64,
     chunk: Option<(Place, Arc<Chunk>)>,
+    /// Chunks that come next on the way to older members, the nearest last.
+    ahead: Vec<(Place, Arc<Chunk>)>,
+    /// How many of them were looked for at once: more and more, the longer one walks.
+    stride: usize,
     /// Members of the chunk before the place that was looked for last: the next one is near, nearly always.
     before: usize,
 }
@@ -124,6 +131,8 @@ impl Walk {
             prefix: list_prefix(kind, id),
             count,
             chunk: None,
+            ahead: Vec::new(),
+            stride: 1,
             before: 0,
         }
     }
@@ -139,7 +148,10 @@ impl Walk {
             if !covered {
                 // The last place of all belongs to the last chunk.
                 let at = if from == LAST { below(LAST) } else { from };
-                self.chunk = table.chunk(&self.prefix, at)?;
+                match way {
+                    Way::Older => self.go_down(table, at)?,
+                    Way::Newer => self.chunk = table.chunk(&self.prefix, at)?,
+                }
             }
             let Some((begin, chunk)) = &self.chunk else {
                 return Ok(None);
@@ -167,6 +179,33 @@ impl Walk {
                 }
             }
         }
+    }
+}
+
+impl Walk {
+    /// Goes to the chunk that contains this older place.
+    fn go_down(&mut self, table: &Table, at: Place) -> Result<(), Error> {
+        while let Some((begin, _)) = self.ahead.last() {
+            if *begin <= at {
+                break;
+            }
+            self.ahead.pop();
+        }
+        let next_door = self
+            .chunk
+            .as_ref()
+            .is_some_and(|(begin, _)| *begin == above(at));
+        if self.ahead.last().is_none_or(|(_, chunk)| at >= chunk.upper) {
+            self.stride = if next_door {
+                (self.stride * 4).min(STRIDE)
+            } else {
+                1
+            };
+            self.ahead = table.chunks_down(&self.prefix, at, self.stride)?;
+            self.ahead.reverse();
+        }
+        self.chunk = self.ahead.pop();
+        Ok(())
     }
 }
 

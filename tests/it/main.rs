@@ -35,6 +35,7 @@ mod samples;
 mod serve;
 mod service;
 mod store_contract;
+mod store_lists;
 mod store_near;
 mod store_open;
 mod store_props;

@@ -94,6 +94,64 @@ impl Table {
         }
     }
 
+    /// The chunk whose range contains a place and those before it, so many at most, each with the place where it begins: one
+    /// look for all of them costs little more than for one.
+    pub(in crate::store) fn chunks_down(
+        &self,
+        prefix: &[u8],
+        place: Place,
+        most: usize,
+    ) -> Result<Vec<(Place, Arc<Chunk>)>, Error> {
+        let Some((begin, chunk)) = self.chunk(prefix, place)? else {
+            return Ok(Vec::new());
+        };
+        let mut all = vec![(begin, chunk)];
+        let mut upper = begin;
+        if most <= 1 || begin == (0, 0) {
+            return Ok(all);
+        }
+        let bound = packed::chunk_key(prefix, begin);
+        let below = (Bound::Included(prefix), Bound::Excluded(bound.as_slice()));
+        let mut warm = self.slots.range::<[u8], _>(below).rev().peekable();
+        let mut cold = self.db()?.range::<&[u8], _>(below).rev().peekable();
+        while all.len() < most && upper != (0, 0) {
+            let stored = match cold.peek() {
+                Some(Ok((key, _))) => Some(key.clone()),
+                Some(Err(error)) => return Err(refused(error.clone())),
+                None => None,
+            };
+            let in_memory = warm.peek().map(|(key, _)| key.as_slice());
+            let (key, chunk) = match (in_memory, stored) {
+                (None, None) => break,
+                (Some(key), stored)
+                    if stored.as_ref().is_none_or(|other| key >= other.as_ref()) =>
+                {
+                    if stored.is_some_and(|other| other.as_ref() == key) {
+                        cold.next();
+                    }
+                    let (key, slot) = warm.next().expect("just peeked");
+                    match &slot.value {
+                        Value::Gone => continue,
+                        Value::Set(chunk) => (key.clone(), Arc::clone(chunk)),
+                        _ => return Err(damaged(key)),
+                    }
+                }
+                _ => {
+                    let Some(Ok((key, bytes))) = cold.next() else {
+                        break;
+                    };
+                    match decode(&key, &bytes, upper)? {
+                        Value::Set(chunk) => (key.to_vec(), chunk),
+                        _ => return Err(damaged(&key)),
+                    }
+                }
+            };
+            upper = packed::chunk_place(&key, prefix).ok_or_else(|| damaged(&key))?;
+            all.push((upper, chunk));
+        }
+        Ok(all)
+    }
+
     /// Adds a member; false if it was there.
     pub(in crate::store) fn insert(&mut self, prefix: &[u8], place: Place) -> Result<bool, Error> {
         let Some(key) = self.locate(prefix, place)? else {
