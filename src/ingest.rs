@@ -45,6 +45,9 @@ pub struct Options {
     pub dedup: dedup::Options,
     /// Step 5, and the rules of each source before step 3.
     pub label: label::Options,
+    /// Who came second decides again alone: many that bring one story at the same moment would else make each other's
+    /// decisions void over and over.
+    pub again: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a document tells the schedule.
@@ -303,6 +306,7 @@ pub async fn commit(
     }
     let mut tries = 0;
     let mut texts = near::Texts::default();
+    let mut alone = None;
     loop {
         let before = store.revision();
         let (batch, tally, lessons) = prepare(store, &visited, now, options, &mut texts).await?;
@@ -316,6 +320,9 @@ pub async fn commit(
             }
             Err(store::Error::Conflict) if tries < MOST_TRIES => {
                 tries += 1;
+                if alone.is_none() {
+                    alone = Some(options.again.lock().await);
+                }
                 // Whoever came first may still be on the way to the disk; only then is there something new to decide on.
                 let _ = tokio::time::timeout(FIRST_COMER, store.changed(before)).await;
             }

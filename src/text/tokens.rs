@@ -204,6 +204,9 @@ pub fn shingles(tokens: &[Token]) -> Vec<u64> {
 /// The runs of digits of a folded text, each once, without leading zeros.
 #[must_use]
 pub fn numbers(folded: &str) -> Vec<u64> {
+    if !folded.bytes().any(|byte| byte.is_ascii_digit()) {
+        return Vec::new();
+    }
     let mut all: Vec<u64> = folded
         .split(|c: char| !c.is_ascii_digit())
         .filter(|run| !run.is_empty())
