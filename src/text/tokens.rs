@@ -133,16 +133,13 @@ pub fn tokenize(folded: &str, to: &mut Vec<Token>) {
     let mut at = 0;
     while at < bytes.len() {
         let (c, length) = char_at(folded, at);
-        if !c.is_alphanumeric() {
-            // A vowel sign of Thai is a token all the same.
-            if is_single(c) {
-                to.push(single(c));
-            }
+        // Asked first: a vowel sign of Thai is no letter, and a token all the same.
+        if is_single(c) {
+            to.push(single(c));
             at += length;
             continue;
         }
-        if is_single(c) {
-            to.push(single(c));
+        if !c.is_alphanumeric() {
             at += length;
             continue;
         }
@@ -150,7 +147,7 @@ pub fn tokenize(folded: &str, to: &mut Vec<Token>) {
         at += length;
         while at < bytes.len() {
             let (next, length) = char_at(folded, at);
-            if !next.is_alphanumeric() || is_single(next) {
+            if is_single(next) || !next.is_alphanumeric() {
                 break;
             }
             at += length;
