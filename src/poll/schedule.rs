@@ -201,7 +201,11 @@ pub fn first_due(
     if state.health == Health::Gone {
         return Timestamp::FAR_FUTURE;
     }
-    let due = state.next_due.min(latest(state, plan));
+    let mut due = state.next_due.min(latest(state, plan));
+    // The clock was set back since: the time that was chosen means nothing, the wait still does.
+    if let Some(last) = state.last_visit.filter(|last| *last > now) {
+        due = now + due.since(last);
+    }
     match spread {
         Some(rng) if due <= now => {
             let span = Duration::from_secs(state.interval).min(START_SPREAD);

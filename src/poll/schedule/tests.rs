@@ -518,6 +518,16 @@ fn a_start_spreads_what_is_overdue_and_keeps_the_rest() {
     let mut state = known();
     state.next_due = NOW + Duration::from_secs(5);
     assert_eq!(due(&state, 1), state.next_due);
+    let month = Duration::from_hours(24 * 30);
+    state.last_visit = Some(NOW + month);
+    state.next_due = NOW + month + Duration::from_secs(7);
+    let due_then = due(&state, 1);
+    assert_eq!(
+        due_then,
+        NOW + Duration::from_secs(7),
+        "the clock was set back"
+    );
+    let mut state = known();
     state.next_due = NOW - Duration::from_secs(5);
     state.interval = 60;
     let times: Vec<Timestamp> = (0..40).map(|seed| due(&state, seed)).collect();
