@@ -81,10 +81,9 @@ fn tell_languages(
             *counts.entry(language.clone()).or_default() += 1;
         }
     }
-    let most = counts
-        .into_iter()
-        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
-    let Some((prior, _)) = most else { return };
+    let Some(prior) = commonest(counts) else {
+        return;
+    };
     for (candidate, beginning) in all.iter_mut().zip(beginnings).filter(read) {
         if candidate.language.as_ref() != Some(&prior) {
             candidate.language = tell(candidate, beginning, Some(&prior));
@@ -98,14 +97,19 @@ pub fn mostly(all: &[Candidate]) -> Option<String> {
     if all.iter().any(|one| one.mark.unchanged) {
         return None;
     }
-    let mut counts: HashMap<&String, usize> = HashMap::new();
-    for language in all.iter().filter_map(|one| one.language.as_ref()) {
+    let mut counts = HashMap::new();
+    for language in all.iter().filter_map(|one| one.language.clone()) {
         *counts.entry(language).or_default() += 1;
     }
+    commonest(counts)
+}
+
+/// The language with most entries; of several the first by name, so that a document is always read alike.
+fn commonest(counts: HashMap<String, usize>) -> Option<String> {
     let most = counts
         .into_iter()
-        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
-    most.map(|(language, _)| language.clone())
+        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
+    most.map(|(language, _)| language)
 }
 
 /// A guid that one document gives to entries with different links names none of them: guid and link together do.

@@ -3,15 +3,14 @@
 use super::Mode;
 use super::shape::{Shape, TEASER};
 use crate::model::article::{Scores, Spoke};
+use crate::model::signature::CONTAINED;
 
 /// Jaccard similarity from which two texts are copies.
 const ALIKE: f32 = 0.5;
 /// The same where only near-equal texts count.
 const STRICTLY: f32 = 0.8;
-/// A copy that was cut off has at least so many tokens, …
+/// A copy that was cut off has at least so many tokens, is contained in the other one, …
 const CUT_OFF: usize = 44;
-/// … is contained in the other one by so much, …
-const CONTAINED: f32 = 0.75;
 /// … and begins like it.
 const BEGINS: f32 = 0.7;
 /// With so many numbers on both sides, numbers speak.

@@ -256,13 +256,6 @@ impl Write for Sink {
             self.overflown = true;
             return Err(io::Error::other("over the limit"));
         }
-        let length = self.out.len();
-        if self.out.capacity() - length < bytes.len() {
-            // Twice as much at a time, as a vector grows by itself, would be far beyond what is lent.
-            let more = bytes.len().max(length / 4).max(UNIT);
-            self.out
-                .reserve_exact(more.min(self.limit - length).max(bytes.len()));
-        }
         self.out.extend_from_slice(bytes);
         Ok(bytes.len())
     }

@@ -54,7 +54,7 @@ const LEAST_BODY: f32 = 0.36;
 /// A text that was cut off begins like the whole one; the same distance below.
 const LEAST_LEAD: f32 = 0.20;
 /// And the whole one has so much of it.
-const CONTAINED: f32 = 0.75;
+pub const CONTAINED: f32 = 0.75;
 
 impl Estimate {
     /// The higher one of both.
