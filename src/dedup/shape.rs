@@ -179,11 +179,7 @@ impl Shape {
         if self.is_text() {
             let body = min_hashes::<BODY>(&self.body);
             let lead = min_hashes::<LEAD>(&self.lead);
-            for (at, rows) in body
-                .chunks_exact(BODY / BODY_BANDS)
-                .take(BODY_BANDS)
-                .enumerate()
-            {
+            for (at, rows) in body.chunks_exact(BODY / BODY_BANDS).enumerate() {
                 bands[at] = band(rows, seed, at);
             }
             for (at, rows) in lead.chunks_exact(LEAD / LEAD_BANDS).enumerate() {
@@ -253,7 +249,7 @@ fn short(hash: u64, seed: u64) -> u32 {
 }
 
 fn band(rows: &[u32], seed: u64, number: usize) -> u32 {
-    let mut bytes = [0u8; 20];
+    let mut bytes = [0u8; 4 * BODY / BODY_BANDS];
     for (place, row) in bytes.chunks_exact_mut(4).zip(rows) {
         place.copy_from_slice(&row.to_le_bytes());
     }

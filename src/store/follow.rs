@@ -68,15 +68,15 @@ pub(super) fn changes(
     let mut end = from;
     if commits.len() < most {
         core.log.scan(from, |read| {
+            let head = read.head;
+            // Not yet acknowledged: its writer is just about to be told, and then it is read.
+            if head.number > newest.number {
+                return Ok(false);
+            }
             end = Pos {
                 file: read.pos.file,
                 at: read.pos.at + read.bytes.len() as u64,
             };
-            let head = read.head;
-            // Not yet acknowledged: its writer is just about to be told.
-            if head.number > newest.number {
-                return Ok(false);
-            }
             if head.visible && head.number > number {
                 commits.push(commit(newest.epoch, &read));
             }

@@ -900,6 +900,47 @@ async fn a_conflict_leaves_the_lease_with_the_visitor() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_while_others_write_misses_no_commit() {
+    each(async |store| {
+        const WRITERS: usize = 4;
+        const COMMITS: usize = 100;
+        let start = store.revision();
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    for n in 0..COMMITS {
+                        put(&store, [article(&format!("{writer}-{n}")).founded()]).await;
+                    }
+                })
+            })
+            .collect();
+        let mut at = start;
+        let mut seen = Vec::new();
+        while seen.len() < WRITERS * COMMITS {
+            let some = store.changes(at, COMMITS).await.unwrap();
+            match some.last() {
+                Some(last) => at = last.revision,
+                // Whoever is told that there is more must find more.
+                None if writers.iter().all(|writer| writer.is_finished()) => {
+                    assert_eq!(at, store.revision());
+                    break;
+                }
+                None => tokio::task::yield_now().await,
+            }
+            seen.extend(some.iter().map(|commit| commit.revision.number));
+        }
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        let first = start.number + 1;
+        let all = (WRITERS * COMMITS) as u64;
+        assert_eq!(seen, (first..first + all).collect::<Vec<_>>());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn followers_see_whole_commits_in_order_and_new_ones_begin_with_a_reset() {
     each(async |store| {
