@@ -3,22 +3,24 @@
 //! [`read`] is pure and may take a while (the blocking pool is its place); [`commit`] decides against what the store
 //! knows, and decides again when another commit came first.
 
+mod desk;
 mod near;
 pub mod privacy;
 pub mod relabel;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::dedup::story::{self, Effect};
-use crate::dedup::{self, Decision};
+use self::desk::{Desk, Work};
+use crate::dedup;
+use crate::dedup::story::Effect;
 use crate::enrich;
 use crate::label;
 use crate::label::keywords::Found as Lesson;
-use crate::model::article::{Article, ArticleId, Head, Key, Layer, Sighting};
+use crate::model::article::Sighting;
 use crate::model::candidate::{Candidate, Mark};
 use crate::model::document::Document;
 use crate::model::entry::{Entry, Feed, Hub};
@@ -26,7 +28,7 @@ use crate::model::source::{About, Source, SourceState};
 use crate::model::time::Timestamp;
 use crate::model::warning::Warning;
 use crate::parse;
-use crate::store::{self, Batch, Change, Found, Known, Lease, Prints, Store};
+use crate::store::{self, Batch, Lease, Store};
 
 /// Decisions are made again this often before the visit is given up. Each time somebody else's commit went through, so
 /// that this is how many visits may bring copies of one story at the same moment.
@@ -346,7 +348,9 @@ async fn prepare(
         ..Batch::default()
     };
     if let Some(reading) = &visited.reading {
-        let desk = Desk::open(store, visited.source, reading, now, options, texts).await?;
+        // Boxed, since it is large and most visits bring nothing to read.
+        let desk = Desk::open(store, visited.source, reading, now, options, texts);
+        let desk = Box::pin(desk).await?;
         let kept = desk.kept();
         let (works, prints, mut counted) = desk.clear();
         let mut all_kept = true;
@@ -427,336 +431,4 @@ async fn labelled(
     let options = options.label.clone();
     let done = tokio::task::spawn_blocking(move || run(&mut works, &options)).await;
     done.map_err(|_| store::Error::Closed)
-}
-
-/// One document's entries on the table, with the articles that they concern.
-struct Desk<'a> {
-    reading: &'a Reading,
-    source: &'a Source,
-    now: Timestamp,
-    options: &'a Options,
-    known: Known,
-    decisions: Vec<Decision>,
-    /// Articles that are to change, by id.
-    works: BTreeMap<ArticleId, Work>,
-    /// What comparing texts brought, if texts are compared.
-    findings: near::Findings,
-    /// Stories that turn out to be one: the older one, and the one that goes.
-    merges: Vec<(ArticleId, ArticleId)>,
-}
-
-impl<'a> Desk<'a> {
-    async fn open(
-        store: &dyn Store,
-        source: &'a Source,
-        reading: &'a Reading,
-        now: Timestamp,
-        options: &'a Options,
-        texts: &mut near::Texts,
-    ) -> Result<Self, store::Error> {
-        let keys: Vec<Key> = reading
-            .candidates
-            .iter()
-            .flat_map(Candidate::keys)
-            .collect();
-        let known = store.known(&keys).await?;
-        let heads: HashMap<Key, &Arc<Head>> =
-            known.hits.iter().map(|(key, head)| (*key, head)).collect();
-        let buried: HashSet<Key> = known.buried.iter().copied().collect();
-        let mut decisions = dedup::decide(
-            &reading.candidates,
-            &|key| heads.get(&key).map(|head| Arc::clone(head)),
-            &|key| buried.contains(&key),
-        );
-        let mut merges = merges(reading, &known, &decisions);
-        let mut works = BTreeMap::new();
-        let concerned = decisions.iter().filter_map(Decision::article);
-        let merging = merges.iter().flat_map(|(into, from)| [*into, *from]);
-        for id in concerned.chain(merging) {
-            take_up(store, &mut works, id).await?;
-        }
-        merges.retain(|(into, from)| {
-            let pair = (works.get(into), works.get(from));
-            matches!(pair, (Some(into), Some(from)) if !story::are_apart(&into.article, &from.article))
-        });
-        near::leave_out_immaterial(store, source, reading, &mut decisions, &works).await?;
-        let mut findings = near::Findings::default();
-        if options.dedup.mode != dedup::Mode::Off && !source.never_merge {
-            let ask = near::Ask {
-                store,
-                source,
-                reading,
-                options: &options.dedup,
-                now,
-            };
-            findings = ask.look(&mut decisions, texts).await?;
-            for id in decisions.iter().filter_map(Decision::article) {
-                take_up(store, &mut works, id).await?;
-            }
-        }
-        Ok(Self {
-            reading,
-            source,
-            now,
-            options,
-            known,
-            decisions,
-            works,
-            findings,
-            merges,
-        })
-    }
-
-    /// The fingerprints of what is or was kept, and whether it was before this visit. A rule may still drop what was not.
-    fn kept(&self) -> Vec<(u64, bool)> {
-        let decided = self.reading.candidates.iter().zip(&self.decisions);
-        decided
-            .filter(|(candidate, decision)| {
-                let is_kept = !matches!(decision, Decision::Buried | Decision::Repeated);
-                is_kept && candidate.mark.fingerprint != 0
-            })
-            .map(|(candidate, decision)| {
-                let is_new = matches!(decision, Decision::New | Decision::SameAs(_));
-                (candidate.mark.fingerprint, !is_new)
-            })
-            .collect()
-    }
-
-    /// Carries the decisions out: the articles that change, in the order of arrival, and the signatures that go with them.
-    fn clear(mut self) -> (Vec<Work>, Option<Prints>, Tally) {
-        let mut tally = Tally::default();
-        let mut taken: HashSet<Key> = self.known.hits.iter().map(|(key, _)| *key).collect();
-        let content = std::mem::take(&mut self.findings.content);
-        let held = std::mem::take(&mut self.findings.held);
-        for (number, candidate) in self.reading.candidates.iter().enumerate() {
-            match self.carry_out(number, candidate) {
-                Some(work) => {
-                    work.keys
-                        .extend(candidate.keys().filter(|key| taken.insert(*key)));
-                    match content.get(&number) {
-                        // Another story has it too, or this one has it already.
-                        Some(key) if held.contains(key) => work.unclaimed.push(*key),
-                        Some(key) if taken.insert(*key) => work.keys.push(*key),
-                        _ => {}
-                    }
-                    let counter = if work.relies_on.is_none() {
-                        &mut tally.new
-                    } else {
-                        &mut tally.updated
-                    };
-                    *counter += u32::from(!matches!(self.decisions[number], Decision::SameAs(_)));
-                }
-                None => tally.known += 1,
-            }
-        }
-        self.merge();
-        let mut works: Vec<Work> = self.works.into_values().collect();
-        // Documents list the newest first; the store numbers in the order of arrival.
-        works.sort_by_key(|work| std::cmp::Reverse(work.place));
-        (works, self.findings.prints, tally)
-    }
-
-    /// Does to an article what was decided on this candidate; `None` if nothing is to be done.
-    fn carry_out(&mut self, number: usize, candidate: &Candidate) -> Option<&mut Work> {
-        let (now, about, options) = (self.now, &self.reading.about, &self.options.dedup);
-        let mut copy = candidate.clone();
-        copy.sighting.joined = self.findings.joined.remove(&number).unwrap_or_default();
-        match self.decisions[number] {
-            Decision::New => {
-                let article = story::found(copy, &self.source.id, about, now);
-                let id = article.head.id;
-                Some(
-                    self.works
-                        .entry(id)
-                        .or_insert(Work::new(article, None, number)),
-                )
-            }
-            Decision::SameAs(first) => {
-                let founded = ArticleId(self.reading.candidates[first].sighting.guid_key);
-                let work = self.works.get_mut(&founded)?;
-                if copy.sighting.joined.layer == Layer::Founded {
-                    copy.sighting.joined.layer = Layer::Url;
-                }
-                story::join_founding(&mut work.article, copy, about, now, options);
-                Some(work)
-            }
-            Decision::Sighted(id) => {
-                let work = self.works.get_mut(&id)?;
-                work.touched = true;
-                if copy.sighting.joined.layer == Layer::Founded {
-                    copy.sighting.joined.layer = Layer::Url;
-                }
-                work.effect =
-                    work.effect
-                        .max(story::join(&mut work.article, copy, about, now, options));
-                Some(work)
-            }
-            Decision::Edited(id) => {
-                let work = self.works.get_mut(&id)?;
-                work.touched = true;
-                work.effect = work
-                    .effect
-                    .max(story::edit(&mut work.article, copy, about, now));
-                Some(work)
-            }
-            Decision::Known | Decision::Repeated | Decision::Buried => None,
-        }
-    }
-
-    /// Makes one story of those that an entry shows to be one.
-    fn merge(&mut self) {
-        let merges = std::mem::take(&mut self.merges);
-        let mut unmerged = Vec::new();
-        for (into, from) in merges {
-            let Some(younger) = self.works.remove(&from) else {
-                continue;
-            };
-            // One at a time; what more there is comes with the next visit.
-            let is_free = |work: &Work| work.swallowed.is_none();
-            let fits = self.works.get(&into).is_some_and(is_free) && is_free(&younger);
-            let (Some(older), Some(version), true) =
-                (self.works.get_mut(&into), younger.relies_on, fits)
-            else {
-                unmerged.push((from, younger));
-                continue;
-            };
-            story::merge(&mut older.article, younger.article, Layer::Url);
-            older.swallowed = Some((from, version));
-            older.keys.extend(younger.keys);
-            older.unclaimed.extend(younger.unclaimed);
-            older.effect = Effect::Text;
-            older.touched = true;
-        }
-        self.works.extend(unmerged);
-        self.works
-            .retain(|_, work| work.touched || work.relies_on.is_none());
-    }
-}
-
-/// An entry that is known here by its guid and there by its address shows that both are one story. The older one stays.
-fn merges(reading: &Reading, known: &Known, decisions: &[Decision]) -> Vec<(ArticleId, ArticleId)> {
-    let holders = |key: Key| {
-        known
-            .hits
-            .iter()
-            .filter(move |(held, _)| *held == key)
-            .map(|(_, head)| head)
-    };
-    let mut found: Vec<(ArticleId, ArticleId)> = Vec::new();
-    for (candidate, decision) in reading.candidates.iter().zip(decisions) {
-        let (Decision::Known | Decision::Edited(_), Some(url)) = (decision, candidate.url) else {
-            continue;
-        };
-        let Some(own) = holders(candidate.guid).next() else {
-            continue;
-        };
-        let other = holders(url).find(|head| head.id != own.id);
-        let is_held = holders(url).any(|head| head.id == own.id);
-        let Some(other) = other.filter(|other| !is_held && other.private == own.private) else {
-            continue;
-        };
-        let pair = if story::is_older(own, other) {
-            (own.id, other.id)
-        } else {
-            (other.id, own.id)
-        };
-        let is_new = |id: ArticleId| found.iter().all(|(a, b)| *a != id && *b != id);
-        if is_new(pair.0) && is_new(pair.1) {
-            found.push(pair);
-        }
-    }
-    found
-}
-
-/// Loads an article that is to change.
-async fn take_up(
-    store: &dyn Store,
-    works: &mut BTreeMap<ArticleId, Work>,
-    id: ArticleId,
-) -> Result<(), store::Error> {
-    if !works.contains_key(&id)
-        && let Found::Article(article) = store.article(id).await?
-    {
-        let version = article.head.version;
-        works.insert(id, Work::new(*article, Some(version), 0));
-    }
-    Ok(())
-}
-
-/// One article under work.
-struct Work {
-    article: Article,
-    /// The version that the decision relies on; `None` if the article is founded here.
-    relies_on: Option<u32>,
-    /// Where in the document it was founded.
-    place: usize,
-    effect: Effect,
-    /// Something is done to it.
-    touched: bool,
-    /// The story that became part of it, with the version that the decision relies on.
-    swallowed: Option<(ArticleId, u32)>,
-    /// Keys that lead to it from now on, and led nowhere before.
-    keys: Vec<Key>,
-    /// Keys that lead to it and to others.
-    unclaimed: Vec<Key>,
-}
-
-impl Work {
-    fn new(article: Article, relies_on: Option<u32>, place: usize) -> Self {
-        Self {
-            article,
-            relies_on,
-            place,
-            effect: Effect::Head,
-            touched: false,
-            swallowed: None,
-            keys: Vec::new(),
-            unclaimed: Vec::new(),
-        }
-    }
-
-    /// Puts what becomes of it into the batch.
-    fn settle(self, source: &Source, batch: &mut Batch) {
-        batch.claims.extend(&self.keys);
-        let id = self.article.head.id;
-        batch
-            .expects
-            .extend(self.relies_on.map(|version| (id, version)));
-        batch.expects.extend(self.swallowed);
-        batch.changes.push(self.into_change(source));
-    }
-
-    fn into_change(mut self, source: &Source) -> Change {
-        let mut keys = self.keys;
-        keys.extend(self.unclaimed);
-        let Some(version) = self.relies_on else {
-            return Change::New {
-                article: Box::new(self.article),
-                keys,
-            };
-        };
-        self.article.head.version = version + 1;
-        if let Some((from, _)) = self.swallowed {
-            return Change::Merged {
-                article: Box::new(self.article),
-                from,
-                keys,
-            };
-        }
-        match self.effect {
-            Effect::Text => Change::Revised {
-                article: Box::new(self.article),
-                keys,
-            },
-            Effect::Head => {
-                let ours = |sighting: &Sighting| sighting.source.as_ref() == Some(&source.id);
-                let sightings = self.article.sightings.into_iter().filter(ours).collect();
-                Change::Amended {
-                    head: Box::new(self.article.head),
-                    sightings,
-                    keys,
-                }
-            }
-        }
-    }
 }

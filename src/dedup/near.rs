@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Mode;
 use super::compare::{self, Pair};
 use super::shape::Shape;
-use crate::model::article::{Against, ArticleId, Joined, Layer, Spoke};
+use crate::model::article::{Against, ArticleId, Joined, Layer, Scores, Spoke};
 
 /// Rivals that are remembered with their reasons.
 const REMEMBERED: usize = 5;
@@ -27,9 +27,21 @@ pub struct Rival<'a> {
     pub distance: Duration,
 }
 
-/// Looks at all rivals of a text: the place of the one whose story it joins, if any, and the reason to keep with it.
+/// What a look at all rivals of a text came to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Match {
+    /// The place of the one whose story it joins, if any.
+    pub won: Option<usize>,
+    /// The reason to keep with it.
+    pub joined: Joined,
+    /// Places of rivals in other stories that are copies of it as well, the most alike first. One that stands alone came
+    /// before everything it resembles; it would join this story if it came now, and the order of arrival must not matter.
+    pub strays: Vec<(usize, Scores)>,
+}
+
+/// Looks at all rivals of a text.
 #[must_use]
-pub fn best(shape: &Shape, rivals: &[Rival<'_>], mode: Mode) -> (Option<usize>, Joined) {
+pub fn best(shape: &Shape, rivals: &[Rival<'_>], mode: Mode) -> Match {
     let mut winner: Option<(usize, f32)> = None;
     let mut looked_at = Vec::with_capacity(rivals.len());
     for (place, rival) in rivals.iter().enumerate() {
@@ -70,7 +82,37 @@ pub fn best(shape: &Shape, rivals: &[Rival<'_>], mode: Mode) -> (Option<usize>, 
         scores: won.map(|place| looked_at[place].0),
         against,
     };
-    (won, joined)
+    let strays = won.map(|won| strays(rivals, won, &looked_at, mode));
+    Match {
+        won,
+        joined,
+        strays: strays.unwrap_or_default(),
+    }
+}
+
+/// The copies in other stories than the winner's, unless more than a mere difference keeps them and the winner apart.
+fn strays(
+    rivals: &[Rival<'_>],
+    won: usize,
+    looked_at: &[(Scores, Option<Spoke>)],
+    mode: Mode,
+) -> Vec<(usize, Scores)> {
+    let winner = &rivals[won];
+    let may_be_one = |rival: &Rival<'_>| {
+        let scores = compare::scores(winner.shape, rival.shape);
+        let verdict = compare::verdict(winner.shape, rival.shape, &scores, rival.pair, mode);
+        matches!(verdict, Ok(_) | Err(Spoke::Different))
+    };
+    let mut strays: Vec<(usize, Scores)> = rivals
+        .iter()
+        .zip(looked_at)
+        .enumerate()
+        .filter(|(_, (rival, (_, spoke)))| spoke.is_none() && rival.article != winner.article)
+        .filter(|(_, (rival, _))| may_be_one(rival))
+        .map(|(place, (_, (scores, _)))| (place, *scores))
+        .collect();
+    strays.sort_by(|(_, a), (_, b)| b.jaccard.total_cmp(&a.jaccard));
+    strays
 }
 
 /// The same long headline at another source on the same day: a hint, where there is no text to compare.
@@ -120,8 +162,14 @@ mod tests {
         let text = shape("t", 0..100);
         let (good, better, other) = (shape("a", 0..80), shape("b", 0..95), shape("c", 200..300));
         let rivals = [rival(1, &good), rival(2, &better), rival(3, &other)];
-        let (won, joined) = best(&text, &rivals, Mode::Cluster);
+        let Match {
+            won,
+            joined,
+            strays,
+        } = best(&text, &rivals, Mode::Cluster);
         assert_eq!(won, Some(1));
+        let strays: Vec<usize> = strays.iter().map(|(place, _)| *place).collect();
+        assert_eq!(strays, [0]);
         assert_eq!(
             (joined.layer, joined.with),
             (Layer::Near, Some(ArticleId(102)))
@@ -138,8 +186,11 @@ mod tests {
     fn an_equal_headline_alone_is_a_proposal() {
         let long = "the old ferry will not run this winter";
         let (teaser, full) = (shape(long, 0..5), shape(long, 0..80));
-        let (won, joined) = best(&teaser, &[rival(1, &full)], Mode::Cluster);
-        assert_eq!((won, joined.against[0].spoke), (None, Spoke::Title));
+        let found = best(&teaser, &[rival(1, &full)], Mode::Cluster);
+        assert_eq!(
+            (found.won, found.joined.against[0].spoke),
+            (None, Spoke::Title)
+        );
         for pair in [
             Rival {
                 distance: Duration::from_hours(25),
@@ -160,14 +211,11 @@ mod tests {
                 ..rival(1, &full)
             },
         ] {
-            assert!(best(&teaser, &[pair], Mode::Cluster).1.against.is_empty());
+            let found = best(&teaser, &[pair], Mode::Cluster);
+            assert!(found.joined.against.is_empty());
         }
         let (short, other) = (shape("the ferry", 0..5), shape("the ferry", 0..80));
-        assert!(
-            best(&short, &[rival(1, &other)], Mode::Cluster)
-                .1
-                .against
-                .is_empty()
-        );
+        let found = best(&short, &[rival(1, &other)], Mode::Cluster);
+        assert!(found.joined.against.is_empty());
     }
 }

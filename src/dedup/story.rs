@@ -156,7 +156,8 @@ pub fn is_older(one: &Head, other: &Head) -> bool {
 }
 
 /// Two stories become one. The older keeps its id, its text and its dates; the id of the younger leads to it from now on.
-pub fn merge(older: &mut Article, younger: Article, layer: Layer) {
+/// The copy that founded the younger is there `because` of this.
+pub fn merge(older: &mut Article, younger: Article, because: &Joined) {
     let (from, into) = (ids(&younger), ids(older));
     for sighting in &mut older.sightings {
         sighting.apart.retain(|id| !from.contains(id));
@@ -167,8 +168,10 @@ pub fn merge(older: &mut Article, younger: Article, layer: Layer) {
         }
         sighting.part_of.get_or_insert(younger.head.id);
         sighting.apart.retain(|id| !into.contains(id));
-        if sighting.joined.layer == Layer::Founded || layer == Layer::Pinned {
-            sighting.joined.layer = layer;
+        if sighting.joined.layer == Layer::Founded || because.layer == Layer::Pinned {
+            sighting.joined.layer = because.layer;
+            sighting.joined.with = because.with.or(sighting.joined.with);
+            sighting.joined.scores = because.scores.or(sighting.joined.scores);
         }
         let text = sighting.copy.take();
         see(older, sighting, text);

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Reading, Work};
+use super::Reading;
+use super::desk::Work;
 use crate::dedup::compare::{self, Pair};
 use crate::dedup::near::{self, Rival};
 use crate::dedup::shape::{self, Folded, Shape};
@@ -35,8 +36,37 @@ pub(super) struct Findings {
     pub(super) content: HashMap<usize, Key>,
     /// Keys of texts that lead somewhere already.
     pub(super) held: HashSet<Key>,
+    /// Stories that one of these entries shows to be one: the one that it joins, and one that stood alone.
+    pub(super) strays: Vec<Stray>,
     /// For the store.
     pub(super) prints: Option<Prints>,
+}
+
+/// An article of one copy that came before everything it resembles, and the story to which it belongs.
+#[derive(Debug)]
+pub(super) struct Stray {
+    pub(super) story: ArticleId,
+    pub(super) lone: ArticleId,
+    /// Why, to be kept with that copy.
+    pub(super) joined: Joined,
+}
+
+/// What was decided on one entry.
+#[derive(Debug)]
+struct Decided {
+    decision: Decision,
+    joined: Joined,
+    /// It is a copy of something that this source brought itself.
+    again: bool,
+    strays: Vec<Stray>,
+}
+
+/// Kept texts, compared with those that come.
+#[derive(Debug, Default)]
+struct Shelf {
+    shapes: HashMap<ArticleId, Shape>,
+    /// Articles of one copy.
+    lone: HashSet<ArticleId>,
 }
 
 /// The shapes of a document's texts, by place: made once, used by each try.
@@ -138,7 +168,7 @@ impl Ask<'_> {
         let others = self
             .others(&open, &alike, among, texts, &mut findings)
             .await?;
-        let shapes = self.shapes_of(&others).await?;
+        let shelf = self.shapes_of(&others).await?;
         let before: HashSet<usize> = fresh.iter().copied().collect();
         let mut repeated = HashSet::new();
         for n in 0..decisions.len() {
@@ -146,13 +176,13 @@ impl Ask<'_> {
                 Decision::New if before.contains(&n) => {
                     let none = Vec::new();
                     let kept = others.get(&n).unwrap_or(&none);
-                    let found = self.decide(n, kept, &shapes, texts, &fresh, decisions);
-                    let (decision, joined, again) = found;
-                    if again {
+                    let found = self.decide(n, kept, &shelf, texts, &fresh, decisions);
+                    if found.again {
                         repeated.insert(n);
                     }
-                    decisions[n] = decision;
-                    findings.joined.insert(n, joined);
+                    decisions[n] = found.decision;
+                    findings.joined.insert(n, found.joined);
+                    findings.strays.extend(found.strays);
                 }
                 // Where the founder went, its copies go.
                 Decision::SameAs(first) => decisions[n] = follow(decisions, first),
@@ -304,10 +334,7 @@ impl Ask<'_> {
     }
 
     /// The shapes of kept texts, made from what is stored.
-    async fn shapes_of(
-        &self,
-        others: &HashMap<usize, Vec<Other>>,
-    ) -> Result<HashMap<ArticleId, Shape>, store::Error> {
+    async fn shapes_of(&self, others: &HashMap<usize, Vec<Other>>) -> Result<Shelf, store::Error> {
         let mut articles: HashMap<ArticleId, Box<Article>> = HashMap::new();
         let mut footers: HashMap<SourceId, Arc<Boilerplate>> = HashMap::new();
         let mut work: HashMap<ArticleId, (Entry, Arc<Boilerplate>)> = HashMap::new();
@@ -344,9 +371,14 @@ impl Ask<'_> {
             work.insert(other.copy, (entry.clone(), boilerplate));
         }
         if work.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Shelf::default());
         }
-        blocking(move || {
+        let lone = articles
+            .values()
+            .filter(|article| article.sightings.len() == 1)
+            .map(|article| article.head.id)
+            .collect();
+        let shapes = blocking(move || {
             work.into_iter()
                 .map(|(copy, (entry, boilerplate))| {
                     let folded = Folded::new(entry.title_text(), &enrich::lines(&entry));
@@ -354,25 +386,25 @@ impl Ask<'_> {
                 })
                 .collect()
         })
-        .await
+        .await?;
+        Ok(Shelf { shapes, lone })
     }
 
-    /// Decides on one open entry: against what is kept, and against what stands before it in the document. The last says
-    /// that it is a copy of something that this source brought itself.
+    /// Decides on one open entry: against what is kept, and against what stands before it in the document.
     fn decide(
         &self,
         n: usize,
         kept: &[Other],
-        shapes: &HashMap<ArticleId, Shape>,
+        shelf: &Shelf,
         texts: &Texts,
         fresh: &[usize],
         decisions: &[Decision],
-    ) -> (Decision, Joined, bool) {
+    ) -> Decided {
         let text = &texts.0[&n];
         let mut rivals: Vec<Rival<'_>> = Vec::new();
         let mut homes: Vec<Decision> = Vec::new();
         for other in kept {
-            if let Some(shape) = shapes.get(&other.copy) {
+            if let Some(shape) = shelf.shapes.get(&other.copy) {
                 rivals.push(Rival {
                     copy: other.copy,
                     article: other.article,
@@ -413,14 +445,44 @@ impl Ask<'_> {
             });
             homes.push(home);
         }
-        let (won, mut joined) = near::best(&text.shape, &rivals, self.options.mode);
-        let Some(won) = won else {
-            return (Decision::New, joined, false);
+        let found = near::best(&text.shape, &rivals, self.options.mode);
+        let mut joined = found.joined;
+        let Some(won) = found.won else {
+            return Decided {
+                decision: Decision::New,
+                joined,
+                again: false,
+                strays: Vec::new(),
+            };
         };
         if rivals[won].shape.content == text.shape.content {
             joined.layer = Layer::Content;
         }
-        (homes[won], joined, rivals[won].pair.same_source)
+        let mut strays = Vec::new();
+        if let Decision::Sighted(story) = homes[won] {
+            let here = ArticleId(self.reading.candidates[n].sighting.guid_key);
+            let found = found.strays.into_iter();
+            strays.extend(
+                found
+                    .filter(|(place, _)| shelf.lone.contains(&rivals[*place].article))
+                    .map(|(place, scores)| Stray {
+                        story,
+                        lone: rivals[place].article,
+                        joined: Joined {
+                            layer: Layer::Near,
+                            with: Some(here),
+                            scores: Some(scores),
+                            against: Vec::new(),
+                        },
+                    }),
+            );
+        }
+        Decided {
+            decision: homes[won],
+            joined,
+            again: rivals[won].pair.same_source,
+            strays,
+        }
     }
 
     fn prints(

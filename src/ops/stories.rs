@@ -326,7 +326,11 @@ pub async fn merge(context: &Context, one: &str, other: &str) -> Result<Settled,
             (younger.head.id, younger.head.version),
         ];
         let from = younger.head.id;
-        story::merge(&mut older, *younger, Layer::Pinned);
+        let pinned = Joined {
+            layer: Layer::Pinned,
+            ..Joined::default()
+        };
+        story::merge(&mut older, *younger, &pinned);
         label::story(&mut older, &context.config.load_full().label);
         older.head.version += 1;
         let settled = Settled {

@@ -10,6 +10,7 @@ use aggd::model::source::{SourceId, SourceState};
 use aggd::model::time::Timestamp;
 use aggd::store::memory::Memory;
 use aggd::store::{Batch, Change, Error, Found, Keep, Listing, Options, Page, Store};
+use tokio_util::task::TaskTracker;
 
 use crate::samples::{
     Sample, article, article_at, batch, guid_key, hours, id, noon, sighting, source,
@@ -906,34 +907,29 @@ async fn who_follows_while_others_write_misses_no_commit() {
         const WRITERS: usize = 4;
         const COMMITS: usize = 100;
         let start = store.revision();
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|writer| {
-                let store = Arc::clone(&store);
-                tokio::spawn(async move {
-                    for n in 0..COMMITS {
-                        put(&store, [article(&format!("{writer}-{n}")).founded()]).await;
-                    }
-                })
-            })
-            .collect();
+        let writers = TaskTracker::new();
+        for writer in 0..WRITERS {
+            let store = Arc::clone(&store);
+            writers.spawn(async move {
+                for n in 0..COMMITS {
+                    put(&store, [article(&format!("{writer}-{n}")).founded()]).await;
+                }
+            });
+        }
         let mut at = start;
         let mut seen = Vec::new();
         while seen.len() < WRITERS * COMMITS {
+            let all_written = writers.is_empty();
             let some = store.changes(at, COMMITS).await.unwrap();
             match some.last() {
                 Some(last) => at = last.revision,
-                // Whoever is told that there is more must find more.
-                None if writers.iter().all(|writer| writer.is_finished()) => {
-                    assert_eq!(at, store.revision());
-                    break;
-                }
+                None if all_written => break,
                 None => tokio::task::yield_now().await,
             }
             seen.extend(some.iter().map(|commit| commit.revision.number));
         }
-        for writer in writers {
-            writer.await.unwrap();
-        }
+        writers.close();
+        writers.wait().await;
         let first = start.number + 1;
         let all = (WRITERS * COMMITS) as u64;
         assert_eq!(seen, (first..first + all).collect::<Vec<_>>());
