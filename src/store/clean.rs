@@ -300,40 +300,26 @@ pub(super) fn tombstones(core: &Core, file: Option<u32>) -> Result<Vec<Tombstone
     Ok(all)
 }
 
-/// Signatures of the window that stand in this file, in runs of following numbers.
+/// Signatures of the window that stand in this file.
 fn carry_prints(writer: &mut Writer, file: u32, now: Timestamp) -> Result<(), Error> {
+    let core = Arc::clone(&writer.core);
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let some = writer
-            .core
-            .index
-            .read()
-            .page(b"d", after.as_deref(), AT_ONCE)?;
+        let some = near::runs(&core, after.as_deref(), AT_ONCE)?;
         let Some((last, _)) = some.last() else {
             return Ok(());
         };
         after = Some(last.clone());
-        let mut runs: Vec<(u64, Vec<Vec<u8>>)> = Vec::new();
-        for (key, value) in some {
-            let Value::Raw(bytes) = value else { continue };
-            let (Some(number), Some((home, print))) = (near::number_of(&key), read_state(&bytes))
-            else {
+        let mut items = Vec::new();
+        for (key, run) in some {
+            let Some(run) = run.filter(|run| run.loc.file == file) else {
                 continue;
             };
-            if home != file {
-                continue;
-            }
-            match runs.last_mut() {
-                Some((first, run)) if *first + run.len() as u64 == number => {
-                    run.push(print.to_vec());
-                }
-                _ => runs.push((number, vec![print.to_vec()])),
+            match run.carried(&core)? {
+                Some(item) => items.push(item),
+                None => core.index.write().put_raw(&key, None)?,
             }
         }
-        let items = runs
-            .into_iter()
-            .map(|(first, run)| near::carried(first, &run))
-            .collect();
         writer.add(items, false, true, now)?;
     }
 }
@@ -439,7 +425,7 @@ mod tests {
 
     use super::*;
     use crate::model::article::{ArticleId, Key};
-    use crate::model::signature::Reach;
+    use crate::model::signature::{BANDS, BODY, LEAD, Reach, Signature, Sketch};
     use crate::store::samples::{article, noon, opened, put, source};
     use crate::store::{Among, Batch, Change, Found, Options, Prints, Store};
 
@@ -451,12 +437,25 @@ mod tests {
         }
     }
 
-    /// Entries with these paragraphs.
-    async fn count(engine: &Engine, paragraphs: &[&[u32]]) {
+    /// The signature of some text.
+    fn signature() -> Signature {
+        Signature {
+            bands: [7; BANDS],
+            sketch: Sketch {
+                hashes: [7; BODY + LEAD],
+                shingles: 100,
+            },
+            source: 1,
+            shelf: 2,
+        }
+    }
+
+    /// Entries with these paragraphs; the first one's copy has a signature.
+    async fn count(engine: &Engine, copy: u128, paragraphs: &[&[u32]]) {
         let batch = Batch {
             prints: Some(Prints {
                 source: source(),
-                signatures: Vec::new(),
+                signatures: vec![(ArticleId(copy), signature())],
                 paragraphs: paragraphs.iter().map(|some| some.to_vec()).collect(),
                 as_of: 0,
                 among: Among {
@@ -481,9 +480,9 @@ mod tests {
         put(&engine, article(1)).await;
         put(&engine, article(2)).await;
         put(&engine, Change::Removed { id: ArticleId(2) }).await;
-        count(&engine, &[&[7, 70], &[7, 71]]).await;
+        count(&engine, 1, &[&[7, 70], &[7, 71]]).await;
         clean(&engine, 1).await;
-        count(&engine, &[&[7, 72]]).await;
+        count(&engine, 3, &[&[7, 72]]).await;
         clean(&engine, 2).await;
         assert_eq!(engine.core.log.files().len(), 1);
         for _ in 0..2 {
@@ -494,6 +493,15 @@ mod tests {
             assert!(matches!(found, Found::Article(_)));
             let known = engine.known(&[Key::Guid(2)]).await.unwrap();
             assert_eq!(known.buried, [Key::Guid(2)]);
+            engine.core.near.forget();
+            let among = Among {
+                reach: Reach::All,
+                since: noon(),
+            };
+            let alike = engine.alike(&[signature()], among).await.unwrap();
+            let copies = alike.found[0].iter().map(|near| near.copy.0);
+            assert_eq!(copies.collect::<Vec<_>>(), [1]);
+            assert_eq!(alike.as_of, 2);
             engine.by_writer(Writer::make_anew).await.unwrap();
         }
         engine.close().await.unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Signatures come in in order of arrival and go in the same order, when the window has passed them. Each band of each is
 //! a link in a chain of equal ones, the newest first, so that a look at a chain sees the newest and may stop there. A
-//! signature costs some 610 bytes and 200 to 400 of chain heads.
+//! signature costs some 610 bytes and 100 to 200 of chain heads.
 
 use std::collections::VecDeque;
 
@@ -14,6 +14,8 @@ use crate::model::time::Timestamp;
 
 /// Signatures in one piece of memory.
 const CHUNK: usize = 256;
+/// Links to a chain head at most, on the average: fewer heads take less memory, longer chains more time.
+const LINKS: usize = 2;
 /// The newest of a bucket that are looked at.
 const BUCKET: usize = 64;
 /// The same for headlines, which are looked at one by one.
@@ -110,7 +112,7 @@ impl Lsh {
 
     /// Adds a signature; its number is higher than all before.
     pub fn insert(&mut self, print: &Print) {
-        if (self.len + 1) * BANDS > self.heads.len() {
+        if (self.len + 1) * BANDS > self.heads.len() * LINKS {
             self.grow();
         }
         if self.chunks.back().is_none_or(|chunk| chunk.len() == CHUNK) {
@@ -156,7 +158,8 @@ impl Lsh {
 
     /// Makes more chain heads and links everything anew, counting places from the oldest on.
     fn grow(&mut self) {
-        let wanted = ((self.len + 1) * BANDS).next_power_of_two().max(1 << 12);
+        let wanted = ((self.len + 1) * BANDS / LINKS).next_power_of_two();
+        let wanted = wanted.max(1 << 12);
         self.heads = vec![0; wanted];
         self.gone = 0;
         let mut chunks = std::mem::take(&mut self.chunks);
@@ -262,9 +265,9 @@ impl Lsh {
         hits
     }
 
-    /// Lets go of what was seen before a time; gives the numbers. Whole pieces of memory go at once.
-    pub fn expire(&mut self, before: Timestamp) -> Vec<u64> {
-        let mut numbers = Vec::new();
+    /// Lets go of what was seen before a time, whole pieces of memory at once; gives the highest number that is gone.
+    pub fn expire(&mut self, before: Timestamp) -> Option<u64> {
+        let mut gone = None;
         while self.chunks.len() > 1
             && self.chunks[0].iter().all(|slot| slot.at < before)
             && self.chunks[0]
@@ -272,7 +275,7 @@ impl Lsh {
                 .is_some_and(|slot| slot.number <= self.applied)
         {
             if let Some(chunk) = self.chunks.pop_front() {
-                numbers.extend(chunk.iter().map(|slot| slot.number));
+                gone = chunk.last().map(|slot| slot.number);
                 self.len -= chunk.len();
                 self.gone += CHUNK;
             }
@@ -281,7 +284,7 @@ impl Lsh {
         if self.gone > 1 << 25 {
             self.grow();
         }
-        numbers
+        gone
     }
 }
 
@@ -343,7 +346,7 @@ mod tests {
             assert_eq!(found, [u128::from(number), u128::from(number) + 1]);
         }
         let gone = lsh.expire(Timestamp::from_secs(1000));
-        assert_eq!(gone.len(), 768);
+        assert_eq!(gone, Some(768));
         assert_eq!(lsh.len(), 3000 - 768);
         assert!(copies(&lsh, &print(0, 350, 5), &all()).is_empty());
         assert_eq!(copies(&lsh, &print(0, 1499, 5), &all()).len(), 2);

@@ -9,7 +9,7 @@ use super::apply::read_state;
 use super::codec::{In, Out};
 use super::core::Core;
 use super::index::{Table, Value};
-use super::item::Item;
+use super::item::{self, Item};
 use super::log::{Loc, Pos};
 use super::lsh::{Hit, Lsh, Print, Range};
 use super::{Alike, Among, Error, Near, Prints};
@@ -44,6 +44,12 @@ impl Shelf {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As if nobody had asked yet.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        *self.write() = None;
+    }
+
     /// Signatures in memory, and their bytes.
     pub(super) fn size(&self) -> (u64, u64) {
         let shelf = self.read();
@@ -54,11 +60,115 @@ impl Shelf {
     }
 }
 
-/// The key of a signature.
-pub(super) fn print_key(number: u64) -> [u8; 9] {
-    let mut key = [b'd'; 9];
-    key[1..].copy_from_slice(&number.to_be_bytes());
-    key
+/// The signatures of one commit, as the index knows them: where they stand in the log. Kept in the index themselves they
+/// would be in memory twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Number of the first one.
+    first: u64,
+    count: u32,
+    /// The item of the log.
+    pub(super) loc: Loc,
+}
+
+impl Run {
+    /// The key of a run whose first signature has this number.
+    fn key(first: u64) -> [u8; 9] {
+        let mut key = [b'd'; 9];
+        key[1..].copy_from_slice(&first.to_be_bytes());
+        key
+    }
+
+    fn value(&self) -> Vec<u8> {
+        let mut out = Out::default();
+        out.number(u64::from(self.loc.at));
+        out.number(u64::from(self.loc.length));
+        out.number(u64::from(self.count));
+        super::apply::write_state(self.loc.file, &out.0)
+    }
+
+    /// Reads an item of the index.
+    pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Self> {
+        let first = u64::from_be_bytes(key.get(1..)?.try_into().ok()?);
+        let (file, place) = read_state(value)?;
+        let mut input = In(place);
+        let (at, length) = (input.small()?, input.small()?);
+        let count = input.small()?;
+        let loc = Loc { file, at, length };
+        input.0.is_empty().then_some(Self { first, count, loc })
+    }
+
+    /// Number of the last one.
+    pub(super) fn last(&self) -> u64 {
+        self.first + u64::from(self.count).saturating_sub(1)
+    }
+
+    /// The signatures; none if the log is damaged there, or was written by a build that laid them out otherwise.
+    pub(super) fn prints(&self, core: &Core) -> Result<Vec<Print>, Error> {
+        let bytes = match core.log.item(self.loc, usize::MAX) {
+            Ok(bytes) => bytes,
+            Err(Error::Damaged { .. }) => return Ok(Vec::new()),
+            Err(error) => {
+                // Cleaning may have carried it into another file meanwhile.
+                let key = Self::key(self.first);
+                let value = core.index.read().raw(&key)?;
+                return match value.and_then(|value| Self::read(&key, &value)) {
+                    Some(moved) if moved.loc != self.loc => moved.prints(core),
+                    Some(_) => Err(error),
+                    None => Ok(Vec::new()),
+                };
+            }
+        };
+        let laid = item::raw(&bytes).and_then(|raw| read_marks(raw.body));
+        let prints = laid.map(|laid| laid.prints).unwrap_or_default();
+        let numbered = (self.first..).zip(prints);
+        Ok(numbered
+            .filter_map(|(number, print)| read_print(&mut In(print), number))
+            .collect())
+    }
+
+    /// The same item of the log once more (`None` if it cannot be read), without the paragraphs, which are counted already.
+    pub(super) fn carried(&self, core: &Core) -> Result<Option<(Item, Vec<u8>)>, Error> {
+        let bytes = match core.log.item(self.loc, usize::MAX) {
+            Err(Error::Damaged { .. }) => return Ok(None),
+            other => other?,
+        };
+        let Some(laid) = item::raw(&bytes).and_then(|raw| read_marks(raw.body)) else {
+            return Ok(None);
+        };
+        let mut out = Out::default();
+        out.number(laid.prints.len() as u64);
+        for print in &laid.prints {
+            out.0.extend_from_slice(print);
+        }
+        out.number(0);
+        let marks = Marks {
+            source: SourceId::new("carried").expect("a name of the allowed form"),
+            first: self.first,
+            count: self.count,
+        };
+        Ok(Some((Item::Marks(marks), out.0)))
+    }
+}
+
+/// The key of an item of the index.
+pub(super) type ItemKey = Vec<u8>;
+
+/// The next runs behind a key, with their keys; `None` for what cannot be read.
+pub(super) fn runs(
+    core: &Core,
+    after: Option<&[u8]>,
+    most: usize,
+) -> Result<Vec<(ItemKey, Option<Run>)>, Error> {
+    let page = core.index.read().page(b"d", after, most)?;
+    let read = page.into_iter().map(|(key, value)| {
+        let run = match &value {
+            Value::Raw(bytes) => Run::read(&key, bytes),
+            _ => None,
+        };
+        (key, run)
+    });
+    Ok(read.collect())
 }
 
 /// The key of what a source puts under everything.
@@ -85,22 +195,6 @@ pub(super) fn write_marks(prints: &Prints, at: Timestamp) -> Vec<u8> {
     out.0
 }
 
-/// Signatures as they stand in the index, to be written once more.
-pub(super) fn carried(first: u64, run: &[Vec<u8>]) -> (Item, Vec<u8>) {
-    let mut out = Out::default();
-    out.number(run.len() as u64);
-    for print in run {
-        out.0.extend_from_slice(print);
-    }
-    out.number(0);
-    let marks = Marks {
-        source: SourceId::new("carried").expect("a name of the allowed form"),
-        first,
-        count: u32::try_from(run.len()).unwrap_or(u32::MAX),
-    };
-    (Item::Marks(marks), out.0)
-}
-
 fn write_print(out: &mut Out, at: Timestamp, copy: ArticleId, signature: &Signature) {
     out.word(at.as_micros().cast_unsigned());
     out.hash(copy.0);
@@ -118,7 +212,7 @@ fn write_print(out: &mut Out, at: Timestamp, copy: ArticleId, signature: &Signat
 /// Bytes of one signature.
 const PRINT: usize = 8 + 16 + 4 * (2 + BANDS) + 2 + BODY + LEAD;
 
-pub(super) fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
+fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
     let at = Timestamp::from_micros(input.word()?.cast_signed());
     let copy = ArticleId(input.hash()?);
     let (source, shelf) = (half(input)?, half(input)?);
@@ -183,10 +277,14 @@ pub(super) fn apply(table: &mut Table, marks: &Marks, loc: Loc, body: &[u8]) -> 
         );
         return Ok(());
     };
-    for (number, print) in (marks.first..).zip(prints) {
-        let value = super::apply::write_state(loc.file, print);
-        table.put_raw(&print_key(number), Some(&value))?;
-        table.figures.last_print = table.figures.last_print.max(number);
+    if let Ok(count @ 1..) = u32::try_from(prints.len()) {
+        let run = Run {
+            first: marks.first,
+            count,
+            loc,
+        };
+        table.put_raw(&Run::key(run.first), Some(&run.value()))?;
+        table.figures.last_print = table.figures.last_print.max(run.last());
     }
     if paragraphs.is_empty() {
         return Ok(());
@@ -255,23 +353,19 @@ pub(super) fn boilerplate(core: &Core, source: &SourceId) -> Result<Boilerplate,
         .unwrap_or_default())
 }
 
-/// Reads the signatures of the index into memory.
+/// Reads the signatures that the index knows into memory.
 fn load(core: &Core) -> Result<Lsh, Error> {
     let mut lsh = Lsh::default();
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let some = core.index.read().page(b"d", after.as_deref(), AT_ONCE)?;
+        let some = runs(core, after.as_deref(), AT_ONCE)?;
         let Some((last, _)) = some.last() else { break };
         after = Some(last.clone());
-        for (key, value) in some {
-            let (Value::Raw(bytes), Some(number)) = (value, number_of(&key)) else {
-                continue;
-            };
-            let print =
-                read_state(&bytes).and_then(|(_, print)| read_print(&mut In(print), number));
-            if let Some(print) = print {
+        for run in some.iter().filter_map(|(_, run)| run.as_ref()) {
+            for print in run.prints(core)? {
                 lsh.insert(&print);
             }
+            lsh.last = lsh.last.max(run.last());
         }
     }
     lsh.applied = lsh.last;
@@ -283,11 +377,6 @@ fn load(core: &Core) -> Result<Lsh, Error> {
         );
     }
     Ok(lsh)
-}
-
-/// The number in a signature's key.
-pub(super) fn number_of(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
 }
 
 /// Texts that may be the same as these, with the articles they belong to now.
@@ -369,24 +458,47 @@ pub(super) fn announce(core: &Core, first: u64, prints: &Prints, at: Timestamp) 
 }
 
 /// Everything up to this number is in the index now. What was never announced, since nobody had asked yet, is added; what
-/// is older than anybody asks for goes. Gives the numbers of those.
-pub(super) fn settle(core: &Core, upto: u64, before: Option<Timestamp>) -> Result<Vec<u64>, Error> {
+/// is older than anybody asks for goes. Gives the keys of runs that nobody needs any more.
+pub(super) fn settle(
+    core: &Core,
+    upto: u64,
+    before: Option<Timestamp>,
+) -> Result<Vec<ItemKey>, Error> {
     let mut shelf = core.near.write();
     let Some(lsh) = shelf.as_mut() else {
         return Ok(Vec::new());
     };
     while lsh.last < upto {
         let number = lsh.last + 1;
-        let value = core.index.read().raw(&print_key(number))?;
-        match value
-            .as_deref()
-            .and_then(read_state)
-            .and_then(|(_, print)| read_print(&mut In(print), number))
-        {
-            Some(print) => lsh.insert(&print),
+        let value = core.index.read().raw(&Run::key(number))?;
+        let run = value.and_then(|value| Run::read(&Run::key(number), &value));
+        match run {
+            Some(run) => {
+                for print in run.prints(core)? {
+                    lsh.insert(&print);
+                }
+                lsh.last = lsh.last.max(run.last());
+            }
             None => lsh.last = number,
         }
     }
     lsh.applied = lsh.applied.max(upto);
-    Ok(before.map_or_else(Vec::new, |before| lsh.expire(before)))
+    let Some(gone) = before.and_then(|before| lsh.expire(before)) else {
+        return Ok(Vec::new());
+    };
+    let mut keys = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let some = runs(core, after.as_deref(), AT_ONCE)?;
+        after = some.last().map(|(key, _)| key.clone());
+        let count = some.len();
+        let old = some
+            .into_iter()
+            .take_while(|(_, run)| run.is_none_or(|run| run.last() <= gone));
+        let before = keys.len();
+        keys.extend(old.map(|(key, _)| key));
+        if keys.len() - before < count || count == 0 {
+            return Ok(keys);
+        }
+    }
 }

@@ -3,16 +3,15 @@
 
 use std::collections::HashSet;
 
-use super::apply::{expire, list_prefix, read_state, spot};
+use super::apply::{expire, list_prefix, spot};
 use super::clean;
-use super::codec::In;
 use super::common::{FORGET_AT_ONCE, prefix};
 use super::core::Core;
 use super::engine::Engine;
 use super::index::Value;
 use super::item::{Gone, Item, Left};
 use super::lists;
-use super::near;
+use super::near::{self, ItemKey};
 use super::packed::{self, Place, Rec};
 use super::prepare::{Pending, Preparing};
 use super::writer::Writer;
@@ -111,37 +110,26 @@ async fn drop_prints(engine: &Engine) -> Result<(), Error> {
     }
 }
 
-/// The key of an item of the index.
-type ItemKey = Vec<u8>;
-
-/// Of the next signatures the last one's key, and the keys of those whose copy leads nowhere.
+/// Of the next signatures the last one's key, and the keys of those whose copies all lead nowhere.
 fn prints_of_nobody(
     core: &Core,
     after: Option<&[u8]>,
 ) -> Result<(Option<ItemKey>, Vec<ItemKey>), Error> {
-    let (some, newest) = {
-        let table = core.index.read();
-        (table.page(b"d", after, AT_ONCE)?, table.figures.last_print)
-    };
+    let newest = core.index.read().figures.last_print;
+    let some = near::runs(core, after, AT_ONCE)?;
     let last = some.last().map(|(key, _)| key.clone());
     let mut doomed = Vec::new();
-    for (key, value) in some {
-        let Value::Raw(bytes) = value else { continue };
-        let number = near::number_of(&key);
-        // The newest one tells where counting goes on.
-        if number == Some(newest) {
-            continue;
+    for (key, run) in some {
+        let mut holds = false;
+        if let Some(run) = run {
+            // The newest one tells where counting goes on.
+            holds = run.last() == newest;
+            let mut prints = if holds { Vec::new() } else { run.prints(core)? }.into_iter();
+            while let (false, Some(print)) = (holds, prints.next()) {
+                let spot = spot(Key::Guid(print.copy.0));
+                holds = !spot.holders(&core.index.read())?.is_empty();
+            }
         }
-        let print = number.and_then(|number| {
-            let (_, print) = read_state(&bytes)?;
-            near::read_print(&mut In(print), number)
-        });
-        let holds = match print {
-            Some(print) => !spot(Key::Guid(print.copy.0))
-                .holders(&core.index.read())?
-                .is_empty(),
-            None => false,
-        };
         if !holds {
             doomed.push(key);
         }

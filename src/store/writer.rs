@@ -428,8 +428,8 @@ impl Writer {
         let old = near::settle(&self.core, self.next_print - 1, self.asked_since)?;
         if !old.is_empty() {
             let mut table = self.core.index.write();
-            for number in old {
-                table.put_raw(&near::print_key(number), None)?;
+            for key in old {
+                table.put_raw(&key, None)?;
             }
         }
         Ok(())

@@ -63,7 +63,7 @@ impl Figures {
             }
             b'x' => self.tombstones += In(bytes).number()?,
             b's' => self.sources += 1,
-            b'd' => self.last_print = self.last_print.max(near::number_of(key)?),
+            b'd' => self.last_print = self.last_print.max(near::Run::read(key, bytes)?.last()),
             b'n' => {
                 let name = packed::read_name(bytes)?;
                 self.last_name = self.last_name.max(name.id);
