@@ -20,6 +20,9 @@ const SLICE: usize = 4 << 10;
 const FREE: usize = 64 << 10;
 /// Room that is made at once where a length was announced: memory that nothing is written to costs nothing.
 const ROOM: usize = 256 << 10;
+/// A larger body comes in pieces of this size: one that grows in one piece is moved again and again, and takes twice its
+/// size each time.
+const PIECE: usize = 1 << 20;
 /// The unit in which memory is lent.
 const UNIT: usize = 64 << 10;
 
@@ -137,7 +140,7 @@ pub(super) async fn read(
             return Err(Error::TooLarge { limit: wire_limit });
         }
         if let Decoder::Identity(sink) = &mut decoder {
-            held.cover(sink.out.len() + chunk.len(), budget).await;
+            held.cover(sink.len + chunk.len(), budget).await;
             sink.expect(announced);
             sink.write_all(&chunk).map_err(|_| sink.fault())?;
             continue;
@@ -215,7 +218,11 @@ impl Coding {
 /// Where decoded bytes go: grows up to its limit and not a byte further.
 #[derive(Debug)]
 struct Sink {
-    out: Vec<u8>,
+    /// Pieces that are full.
+    full: Vec<Vec<u8>>,
+    /// The piece that grows.
+    last: Vec<u8>,
+    len: usize,
     limit: usize,
     overflown: bool,
 }
@@ -223,16 +230,31 @@ struct Sink {
 impl Sink {
     const fn new(limit: usize) -> Self {
         Self {
-            out: Vec::new(),
+            full: Vec::new(),
+            last: Vec::new(),
+            len: 0,
             limit,
             overflown: false,
         }
     }
 
+    /// Everything, in one piece.
+    fn whole(&mut self) -> Vec<u8> {
+        if self.full.is_empty() {
+            return std::mem::take(&mut self.last);
+        }
+        let mut whole = Vec::with_capacity(self.len);
+        for piece in self.full.drain(..) {
+            whole.extend_from_slice(&piece);
+        }
+        whole.append(&mut self.last);
+        whole
+    }
+
     /// Makes room for an announced length once, up to what most feeds need: origins lie.
     fn expect(&mut self, announced: Option<u64>) {
-        if let Some(length) = announced.filter(|_| self.out.is_empty()) {
-            self.out
+        if let Some(length) = announced.filter(|_| self.len == 0) {
+            self.last
                 .reserve_exact(usize::try_from(length).unwrap_or(ROOM).min(ROOM));
         }
     }
@@ -252,11 +274,18 @@ impl Sink {
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.out.len() + bytes.len() > self.limit {
+        if self.len + bytes.len() > self.limit {
             self.overflown = true;
             return Err(io::Error::other("over the limit"));
         }
-        self.out.extend_from_slice(bytes);
+        self.len += bytes.len();
+        let (fits, more) = bytes.split_at(bytes.len().min(PIECE.saturating_sub(self.last.len())));
+        self.last.extend_from_slice(fits);
+        for part in more.chunks(PIECE) {
+            let mut piece = Vec::with_capacity(PIECE);
+            piece.extend_from_slice(part);
+            self.full.push(std::mem::replace(&mut self.last, piece));
+        }
         Ok(bytes.len())
     }
 
@@ -318,11 +347,11 @@ impl Decoder {
     /// What it takes: the bytes so far, and the decoder's own window.
     fn memory(&self) -> usize {
         match self {
-            Self::Identity(sink) => sink.out.len(),
-            Self::Gzip { member, .. } => member.get_ref().out.len(),
+            Self::Identity(sink) => sink.len,
+            Self::Gzip { member, .. } => member.get_ref().len,
             // The window is filled as the output grows.
             Self::Brotli { stream, window } => {
-                let out = stream.get_ref().out.len();
+                let out = stream.get_ref().len;
                 out + out.min(window.unwrap_or(0))
             }
         }
@@ -330,14 +359,14 @@ impl Decoder {
 
     fn finish(self) -> Result<Vec<u8>, Error> {
         match self {
-            Self::Identity(sink) => Ok(sink.out),
+            Self::Identity(mut sink) => Ok(sink.whole()),
             Self::Gzip { mut member, .. } => match member.try_finish() {
-                Ok(()) => Ok(std::mem::take(&mut member.get_mut().out)),
+                Ok(()) => Ok(member.get_mut().whole()),
                 Err(_) if member.get_ref().overflown => Err(member.get_ref().fault()),
                 Err(_) => Err(Error::Truncated),
             },
             Self::Brotli { mut stream, .. } => match stream.close() {
-                Ok(()) => Ok(std::mem::take(&mut stream.get_mut().out)),
+                Ok(()) => Ok(stream.get_mut().whole()),
                 Err(_) if stream.get_ref().overflown => Err(stream.get_ref().fault()),
                 Err(_) => Err(Error::Truncated),
             },
@@ -402,6 +431,14 @@ mod tests {
         );
         let two = [gzip(b"<rss>"), gzip(b"</rss>")].concat();
         assert_eq!(decode(Coding::Gzip, &two, 100).unwrap(), b"<rss></rss>");
+        let long: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
+        for at_once in [1, 999, PIECE, PIECE + 1, long.len()] {
+            let mut sink = Sink::new(long.len());
+            for slice in long.chunks(at_once) {
+                sink.write_all(slice).unwrap();
+            }
+            assert!(sink.whole() == long, "{at_once} at once");
+        }
         let padded = [gzip(b"<rss/>"), vec![0; 20]].concat();
         assert_eq!(decode(Coding::Gzip, &padded, 100).unwrap(), b"<rss/>");
         let padded = [brotlied(b"<rss/>"), vec![0; 20]].concat();
