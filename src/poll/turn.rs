@@ -19,6 +19,8 @@ use crate::store::{self, Due};
 const TAKE: usize = 64;
 /// The loop shows at least this often that it lives.
 const BEAT: Duration = Duration::from_secs(5);
+/// A clock that goes back by more than this was set: smaller steps are what keeps it right.
+const SET_BACK: Duration = Duration::from_mins(1);
 
 /// How long the loop goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +44,11 @@ impl Floor {
     pub(super) async fn drive(self: &Arc<Self>, stop: &CancellationToken, until: Until) {
         self.driven.store(true, Ordering::SeqCst);
         self.tasks.reopen();
+        let mut latest = self.clock.now();
         loop {
             *lock(&self.beat) = Instant::now();
             self.turns.fetch_add(1, Ordering::SeqCst);
+            self.stay_on_time(&mut latest).await;
             let turned = self.turn(stop, until).await;
             self.turns.fetch_add(1, Ordering::SeqCst);
             let next = match turned {
@@ -75,6 +79,19 @@ impl Floor {
         self.give_back().await;
         self.driven.store(false, Ordering::SeqCst);
         self.stirred.send_replace(());
+    }
+
+    /// Plans anew if the clock was set back: what was due soon would else wait for as long as it jumped.
+    async fn stay_on_time(&self, latest: &mut Timestamp) {
+        let now = self.clock.now();
+        let before = std::mem::replace(latest, now);
+        if now + SET_BACK >= before {
+            return;
+        }
+        tracing::warn!(from = %before, to = %now, "the clock was set back: visits are planned anew");
+        if let Err(error) = self.readopt().await {
+            tracing::error!(%error, "the store failed; visits stand as they were planned");
+        }
     }
 
     /// Leases that will not be used: the sources stay due.

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aggd::control::Client;
+use aggd::ops::Request;
+use aggd::ops::feeds::Fetch;
 use aggd::store::{self, Error, Found};
 
 use crate::furnished::{furnish, opened, options, seen};
@@ -234,6 +237,32 @@ async fn a_clock_that_was_set_back_loses_nothing_and_stops_nothing() {
     let town = Town::found(dir, &feeds, earlier).await;
     assert!(town.get("/all.atom").await.titles().len() >= 2);
     town.pass(Duration::from_hours(24 * 41)).await;
+    let titles = town.get("/all.atom").await.titles();
+    assert_eq!(titles.len(), 3, "{titles:?}");
+    town.daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_under_a_running_daemon_lets_nobody_wait_for_as_long_as_it_jumped()
+{
+    const DAY: Duration = Duration::from_hours(24);
+    let origin = Origin::start().await;
+    origin.feed("/blog", &[entry("g1")]);
+    origin.feed("/wire", &[entry("w1")]);
+    let feeds = town::feed("blog", &origin.url("/blog"), "")
+        + &town::feed("wire", &origin.url("/wire"), "");
+    let town = Town::new(&feeds).await;
+    origin.feed("/blog", &[entry("g2"), entry("g1")]);
+    town.clock.set_back(30 * DAY);
+    // Any visit shows what time it is; without one, it shows within seconds.
+    let client = Client::connect(&town.dir.path().join("control.sock")).await;
+    let fetch = Request::Fetch(Fetch {
+        ids: vec!["wire".to_owned()],
+        wait: true,
+        ..Fetch::default()
+    });
+    client.unwrap().unwrap().ask(&fetch).await.unwrap();
+    town.pass(DAY).await;
     let titles = town.get("/all.atom").await.titles();
     assert_eq!(titles.len(), 3, "{titles:?}");
     town.daemon.stop().await.unwrap();

@@ -29,6 +29,10 @@ impl Winder {
     pub(crate) fn advance(&self, by: Duration) {
         self.0.send_modify(|time| *time = *time + by);
     }
+
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.0.send_modify(|time| *time = *time - by);
+    }
 }
 
 #[async_trait]
