@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{Mutex, Semaphore};
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::desk::{Desk, Work};
@@ -47,9 +48,29 @@ pub struct Options {
     pub dedup: dedup::Options,
     /// Step 5, and the rules of each source before step 3.
     pub label: label::Options,
+    /// Who waits for whom.
+    pub turns: Arc<Turns>,
+}
+
+/// Who waits for whom: one for all visits, whatever a reload changes.
+#[derive(Debug)]
+pub struct Turns {
     /// Who came second decides again alone: many that bring one story at the same moment would else make each other's
     /// decisions void over and over.
-    pub again: Arc<tokio::sync::Mutex<()>>,
+    again: Mutex<()>,
+    /// Texts are compared by one visit per core, and one that waits for the store meanwhile: each holds the texts that its
+    /// own may be copies of.
+    looks: Semaphore,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            again: Mutex::default(),
+            looks: Semaphore::new(cores + 1),
+        }
+    }
 }
 
 /// What a document tells the schedule.
@@ -323,7 +344,7 @@ pub async fn commit(
             Err(store::Error::Conflict) if tries < MOST_TRIES => {
                 tries += 1;
                 if alone.is_none() {
-                    alone = Some(options.again.lock().await);
+                    alone = Some(options.turns.again.lock().await);
                 }
                 // Whoever came first may still be on the way to the disk; only then is there something new to decide on.
                 let _ = tokio::time::timeout(FIRST_COMER, store.changed(before)).await;

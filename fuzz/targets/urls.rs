@@ -39,10 +39,13 @@ fuzz_target!(|url: &str| {
         }
         let srcset =
             html::clean(&format!("<img srcset=\"{quoted}\">"), base.as_ref()).unwrap_or_default();
-        assert!(
-            !srcset.to_ascii_lowercase().contains("javascript:") || url.contains(['/', '?', '#']),
-            "{srcset}"
-        );
+        if let Some((_, value)) = srcset.split_once("srcset=\"") {
+            let value = html::unescape(value.split('"').next().unwrap_or_default());
+            // Candidates stand between commas and white space, where an address begins.
+            for candidate in value.split(|c: char| c == ',' || c.is_ascii_whitespace()) {
+                assert!(is_harmless(candidate), "{srcset}");
+            }
+        }
     }
     let feed = format!(
         "<rss><channel><link>{quoted}</link><item xml:base=\"{quoted}\"><link>{quoted}</link><enclosure url=\"{quoted}\"/></item></channel></rss>"

@@ -75,6 +75,8 @@ impl<'a> Desk<'a> {
                 options: &options.dedup,
                 now,
             };
+            // The semaphore is never closed.
+            let _turn = options.turns.looks.acquire().await;
             findings = ask.look(&mut decisions, texts).await?;
             for id in decisions.iter().filter_map(Decision::article) {
                 take_up(store, &mut works, id).await?;
