@@ -32,6 +32,10 @@ use aggd::store::{self, Batch, Change, Page, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const SOURCES: u64 = 50;
 const OUTPUTS: [(&str, u64); 3] = [("most", 2), ("some", 50), ("few", 5000)];
 

@@ -131,15 +131,7 @@ impl Daemon {
         mut asked: mpsc::Receiver<ops::ReloadRequest>,
     ) {
         let (parts, stop) = (&self.parts, &self.stop);
-        self.tasks.spawn({
-            let stop = stop.clone();
-            async move {
-                if let Err(error) = server.run(stop.clone(), DRAIN).await {
-                    tracing::error!(%error, "nothing can be served");
-                    stop.cancel();
-                }
-            }
-        });
+        self.tasks.spawn(server.run(stop.clone(), DRAIN));
         self.tasks
             .spawn(Arc::clone(&parts.publisher).run(stop.clone()));
         self.tasks

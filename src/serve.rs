@@ -99,15 +99,17 @@ pub enum Error {
 /// A server that listens, and answers once it runs.
 pub struct Server {
     listeners: Vec<listen::Listener>,
+    workers: connection::Workers,
     shared: Arc<route::Shared>,
     max_connections: usize,
 }
 
 impl Server {
-    /// Opens the sockets; clients may connect from now on, and wait. `now` tells the time, for `/metrics` alone.
+    /// Opens the sockets; clients may connect from now on, and wait. `now` tells the time, for `/metrics` alone. The threads
+    /// that answer are as nice as the caller's.
     ///
     /// # Errors
-    /// [`Error::Listen`] and [`Error::NotPassed`], for the first socket that does not open.
+    /// [`Error::Listen`] and [`Error::NotPassed`], for the first socket that does not open; [`Error::Thread`].
     pub fn bind(
         options: &Options,
         publisher: Arc<Publisher>,
@@ -118,9 +120,11 @@ impl Server {
         for place in &options.listen {
             listeners.extend(listen::open(place)?);
         }
+        let shared = Arc::new(route::Shared::new(options, publisher, metrics, now));
         Ok(Self {
             listeners,
-            shared: Arc::new(route::Shared::new(options, publisher, metrics, now)),
+            workers: connection::Workers::start(&shared)?,
+            shared,
             max_connections: options.max_connections.max(1),
         })
     }
@@ -135,17 +139,15 @@ impl Server {
     }
 
     /// Answers until `stop`, then gives requests under way at most `drain` to end.
-    ///
-    /// # Errors
-    /// [`Error::Thread`] and [`Error::Listen`], before the first answer.
-    pub async fn run(self, stop: CancellationToken, drain: Duration) -> Result<(), Error> {
+    pub async fn run(self, stop: CancellationToken, drain: Duration) {
         connection::run(
             self.listeners,
+            self.workers,
             self.shared,
             self.max_connections,
             stop,
             drain,
         )
-        .await
+        .await;
     }
 }

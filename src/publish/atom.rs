@@ -11,7 +11,8 @@ use atom_syndication::{
 
 use super::Error;
 use super::address::Format;
-use super::item::{Author, File, Item, Picture};
+use super::files::{File, Picture};
+use super::item::{Author, Item};
 use super::sheet::Sheet;
 use crate::model::time::Timestamp;
 

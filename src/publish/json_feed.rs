@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::Error;
 use super::address::Format;
-use super::item::{Also, Author, File, Item};
+use super::files::File;
+use super::item::{Also, Author, Item};
 use super::sheet::Sheet;
 
 /// What `_aggd` means, for those who find it.

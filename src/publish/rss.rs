@@ -11,7 +11,8 @@ use rss::{Category, Channel, Enclosure, Guid, Source};
 
 use super::Error;
 use super::address::Format;
-use super::item::{File, Item, Picture};
+use super::files::{File, Picture};
+use super::item::Item;
 use super::plain;
 use super::sheet::Sheet;
 

@@ -34,13 +34,13 @@ const STREAMS: u32 = 100;
 /// Serves until `stop`, then lets requests end for at most `drain`.
 pub(super) async fn run(
     listeners: Vec<Listener>,
+    workers: Workers,
     shared: Arc<Shared>,
     max_connections: usize,
     stop: CancellationToken,
     drain: Duration,
-) -> Result<(), Error> {
-    let registry = Arc::new(Registry::default());
-    let workers = Workers::start(&shared, &registry)?;
+) {
+    let registry = Arc::clone(&workers.registry);
     let places = Arc::new(Semaphore::new(max_connections));
     let mut acceptors = JoinSet::new();
     let next = Arc::new(AtomicU64::default());
@@ -65,19 +65,21 @@ pub(super) async fn run(
     for (conn, _) in registry.lock().values() {
         conn.end.cancel();
     }
-    workers.finish(&registry, drain).await;
-    Ok(())
+    workers.finish(drain).await;
 }
 
-/// The threads that serve connections.
-struct Workers {
+/// The threads that serve connections. They end once nothing more will come in.
+pub(super) struct Workers {
+    registry: Arc<Registry>,
     inboxes: Vec<mpsc::UnboundedSender<Accepted>>,
     done: TaskTracker,
 }
 
 impl Workers {
-    /// Answering from memory is so cheap that half of the cores are plenty; the others poll and render.
-    fn start(shared: &Arc<Shared>, registry: &Arc<Registry>) -> Result<Self, Error> {
+    /// Answering from memory is so cheap that half of the cores are plenty; the others poll and render. A thread is as nice
+    /// as the one that starts it.
+    pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
+        let registry = Arc::new(Registry::default());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let done = TaskTracker::new();
         let mut inboxes = Vec::new();
@@ -88,7 +90,7 @@ impl Workers {
                 .build()
                 .map_err(Error::Thread)?;
             let shared = Arc::clone(shared);
-            let registry = Arc::clone(registry);
+            let registry = Arc::clone(&registry);
             let token = done.token();
             std::thread::Builder::new()
                 .name(format!("serve-{number}"))
@@ -100,14 +102,18 @@ impl Workers {
             inboxes.push(inbox);
         }
         done.close();
-        Ok(Self { inboxes, done })
+        Ok(Self {
+            registry,
+            inboxes,
+            done,
+        })
     }
 
     /// Waits for the last connections, for at most `drain`.
-    async fn finish(self, registry: &Registry, drain: Duration) {
+    async fn finish(self, drain: Duration) {
         drop(self.inboxes);
         if tokio::time::timeout(drain, self.done.wait()).await.is_err() {
-            for (_, abort) in registry.lock().values() {
+            for (_, abort) in self.registry.lock().values() {
                 abort.abort();
             }
             self.done.wait().await;

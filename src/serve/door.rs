@@ -1,12 +1,10 @@
 //! The door: accepts connections, one place for each, and hands them in turn to the threads that serve.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -60,78 +58,67 @@ impl Door {
     }
 }
 
-/// Accepts connections until `stop`.
-pub(super) async fn accept(listener: Listener, door: Door, stop: CancellationToken) {
-    let ended = match &listener {
-        Listener::Tcp(socket) => accept_tcp(socket, &door, &stop).await,
-        Listener::Unix(socket, _) => accept_unix(socket, &door, &stop).await,
-    };
-    if let Err(error) = ended {
-        tracing::error!(%error, "cannot accept connections");
-    }
+/// A listening socket of either kind.
+enum Socket {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
 }
 
-async fn accept_tcp(
-    socket: &std::net::TcpListener,
-    door: &Door,
-    stop: &CancellationToken,
-) -> io::Result<()> {
-    let socket = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
-    loop {
-        let place = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            place = door.place() => place,
-        };
-        let (stream, address): (TcpStream, SocketAddr) = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            accepted = socket.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    pause(&error).await;
-                    continue;
-                }
-            },
-        };
-        // A head and its document should leave at once.
-        let _ = stream.set_nodelay(true);
-        if let Ok(stream) = stream.into_std() {
-            let peer = Peer::Address(address.ip().to_canonical());
-            door.hand(Accepted {
-                stream: Stream::Tcp(stream),
-                peer,
-                place,
-            });
+impl Socket {
+    fn of(listener: &Listener) -> io::Result<Self> {
+        Ok(match listener {
+            Listener::Tcp(socket) => {
+                Self::Tcp(tokio::net::TcpListener::from_std(socket.try_clone()?)?)
+            }
+            Listener::Unix(socket, _) => {
+                Self::Unix(tokio::net::UnixListener::from_std(socket.try_clone()?)?)
+            }
+        })
+    }
+
+    /// The next connection, free to be taken to another thread.
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(socket) => {
+                let (stream, address) = socket.accept().await?;
+                // A head and its document should leave at once.
+                let _ = stream.set_nodelay(true);
+                let peer = Peer::Address(address.ip().to_canonical());
+                Ok((Stream::Tcp(stream.into_std()?), peer))
+            }
+            Self::Unix(socket) => {
+                let (stream, _) = socket.accept().await?;
+                Ok((Stream::Unix(stream.into_std()?), Peer::Local))
+            }
         }
     }
 }
 
-async fn accept_unix(
-    socket: &std::os::unix::net::UnixListener,
-    door: &Door,
-    stop: &CancellationToken,
-) -> io::Result<()> {
-    let socket = tokio::net::UnixListener::from_std(socket.try_clone()?)?;
+/// Accepts connections until `stop`.
+pub(super) async fn accept(listener: Listener, door: Door, stop: CancellationToken) {
+    let socket = match Socket::of(&listener) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(%error, "cannot accept connections");
+            return;
+        }
+    };
     loop {
         let place = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return,
             place = door.place() => place,
         };
-        let stream = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            accepted = socket.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    pause(&error).await;
-                    continue;
-                }
-            },
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = socket.accept() => accepted,
         };
-        if let Ok(stream) = stream.into_std() {
-            door.hand(Accepted {
-                stream: Stream::Unix(stream),
-                peer: Peer::Local,
+        match accepted {
+            Ok((stream, peer)) => door.hand(Accepted {
+                stream,
+                peer,
                 place,
-            });
+            }),
+            Err(error) => pause(&error).await,
         }
     }
 }

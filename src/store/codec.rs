@@ -1,6 +1,8 @@
 //! How values become bytes and come back: numbers as LEB128, text with its length before it, long texts as `MessagePack`
 //! arrays inside zstd. Bytes are not trusted: reading gives `None` where they are not what we wrote.
 
+mod msgpack;
+
 use std::cell::RefCell;
 
 use serde::Serialize;
@@ -70,7 +72,19 @@ impl<'a> In<'a> {
         Some(*first)
     }
 
+    #[inline]
     pub(super) fn number(&mut self) -> Option<u64> {
+        // Most are short.
+        match self.0.split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.0 = rest;
+                Some(u64::from(byte))
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -86,6 +100,7 @@ impl<'a> In<'a> {
         None
     }
 
+    #[inline]
     pub(super) fn signed(&mut self) -> Option<i64> {
         let raw = self.number()?;
         Some((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed())
@@ -182,7 +197,7 @@ pub(super) fn unpack<T: DeserializeOwned>(packed: &[u8]) -> Option<(T, usize)> {
         }
         worker.as_mut()?.decompress(packed, length).ok()
     })?;
-    let value = rmp_serde::from_slice(&plain).ok()?;
+    let value = msgpack::read(&plain)?;
     Some((value, plain.len()))
 }
 

@@ -110,6 +110,8 @@ enum Way {
 
 /// Chunks that are looked for at once.
 const STRIDE: usize = 64;
+/// Members that are looked at one by one before the next is searched for.
+const STEPS: usize = 8;
 
 /// A list that is walked through, with the chunk that was looked at last.
 struct Walk {
@@ -139,6 +141,11 @@ impl Walk {
 
     /// The nearest member at or beyond a place.
     fn seek(&mut self, table: &Table, place: Place, way: Way) -> Result<Option<Place>, Error> {
+        if way == Way::Older
+            && let Some(member) = self.next_older(place)
+        {
+            return Ok(Some(member));
+        }
         let mut from = place;
         loop {
             let covered = self
@@ -183,6 +190,22 @@ impl Walk {
 }
 
 impl Walk {
+    /// The nearest member at or below a place if it is among the next few: whoever walks step by step finds it here.
+    #[inline]
+    fn next_older(&mut self, from: Place) -> Option<Place> {
+        let (begin, chunk) = self.chunk.as_ref()?;
+        if from < *begin || from >= chunk.upper {
+            return None;
+        }
+        let (rest, beyond) = chunk.places.split_at_checked(self.before)?;
+        if beyond.first().is_some_and(|member| *member <= from) {
+            return None;
+        }
+        let found = rest.iter().rev().take(STEPS).position(|one| *one <= from)?;
+        self.before -= found;
+        Some(rest[self.before - 1])
+    }
+
     /// Goes to the chunk that contains this older place.
     fn go_down(&mut self, table: &Table, at: Place) -> Result<(), Error> {
         while let Some((begin, _)) = self.ahead.last() {
@@ -222,12 +245,46 @@ fn point(members: &[Place], guess: usize, holds: impl Fn(Place) -> bool) -> usiz
 }
 
 /// Lists of which an article must stand in one.
-struct OneOf(Vec<Walk>);
+struct OneOf {
+    walks: Vec<Walk>,
+    /// Nothing stands above the first of these places and not above the second.
+    gap: Option<(Place, Place)>,
+}
 
 impl OneOf {
+    fn new(walks: Vec<Walk>) -> Self {
+        Self { walks, gap: None }
+    }
+
+    #[inline]
     fn seek(&mut self, table: &Table, place: Place, way: Way) -> Result<Option<Place>, Error> {
+        match &mut self.walks[..] {
+            [only] => only.seek(table, place, way),
+            _ => self.seek_all(table, place, way),
+        }
+    }
+
+    /// True if the article at this place stands in one of them, under whatever spelling.
+    #[inline]
+    fn holds(&mut self, table: &Table, place: Place) -> Result<bool, Error> {
+        let (first, last) = (packed::bare(place), (place.0, place.1 | u64::from(OTHER)));
+        if let Some((below, upto)) = self.gap
+            && below < first
+            && last <= upto
+        {
+            return Ok(false);
+        }
+        let found = self.seek(table, last, Way::Older)?;
+        if found.is_some_and(|found| found >= first) {
+            return Ok(true);
+        }
+        self.gap = Some((found.unwrap_or_default(), last));
+        Ok(false)
+    }
+
+    fn seek_all(&mut self, table: &Table, place: Place, way: Way) -> Result<Option<Place>, Error> {
         let mut best: Option<Place> = None;
-        for walk in &mut self.0 {
+        for walk in &mut self.walks {
             if let Some(found) = walk.seek(table, place, way)? {
                 best = Some(match (best, way) {
                     (None, _) => found,
@@ -240,7 +297,7 @@ impl OneOf {
     }
 
     fn count(&self) -> u64 {
-        self.0.iter().map(|walk| walk.count).sum()
+        self.walks.iter().map(|walk| walk.count).sum()
     }
 }
 
@@ -330,7 +387,7 @@ impl<'a> Query<'a> {
         };
         listing.touched = named.touched;
         let walk = Walk::new(kind, named.id, named.count);
-        let mut all = vec![OneOf(vec![walk])];
+        let mut all = vec![OneOf::new(vec![walk])];
         // Outputs may hold private articles, and these can be narrowed down apart from the public lists.
         let hidden = matches!(selection.scope, Scope::Output(_));
         let list = |scope: &Scope| lists_of(core, scope, hidden);
@@ -338,9 +395,9 @@ impl<'a> Query<'a> {
             all.push(list(&Scope::Tag(tag.clone()))?);
         }
         if !selection.any.is_empty() {
-            let mut any = OneOf(Vec::new());
+            let mut any = OneOf::new(Vec::new());
             for tag in &selection.any {
-                any.0.extend(list(&Scope::Tag(tag.clone()))?.0);
+                any.walks.extend(list(&Scope::Tag(tag.clone()))?.walks);
             }
             all.push(any);
         }
@@ -350,7 +407,7 @@ impl<'a> Query<'a> {
         if let Some(id) = &selection.source {
             all.push(list(&Scope::Source(SourceId::clone(id)))?);
         }
-        if all.iter().any(|one| one.0.is_empty()) {
+        if all.iter().any(|one| one.walks.is_empty()) {
             return Ok(None);
         }
         all.sort_by_key(OneOf::count);
@@ -358,6 +415,8 @@ impl<'a> Query<'a> {
         for tag in &selection.not {
             none.push(list(&Scope::Tag(tag.clone()))?);
         }
+        // The longest is the likeliest to have an article.
+        none.sort_by_key(|one| std::cmp::Reverse(one.count()));
         let filter = filter(core, selection);
         let Some(filter) = filter else {
             return Ok(None);
@@ -402,9 +461,7 @@ impl<'a> Query<'a> {
             return Ok(Seen::Other(place));
         }
         for one in &mut self.none {
-            if let Some(found) = one.seek(table, last_at(cursor), Way::Older)?
-                && packed::bare(found) == packed::bare(place)
-            {
+            if one.holds(table, place)? {
                 return Ok(Seen::Other(place));
             }
         }
@@ -538,14 +595,14 @@ impl<'a> Query<'a> {
 fn lists_of(core: &Core, scope: &Scope, hidden: bool) -> Result<OneOf, Error> {
     let (kind, name) = scope_parts(scope);
     let Some(named) = core.index.read().name(kind, name)? else {
-        return Ok(OneOf(Vec::new()));
+        return Ok(OneOf::new(Vec::new()));
     };
     let walk = |kind: u8, count: u64| Walk::new(kind, named.id, count);
     let mut walks = vec![walk(kind, named.count)];
     if hidden {
         walks.push(walk(kind.to_ascii_uppercase(), 1));
     }
-    Ok(OneOf(walks))
+    Ok(OneOf::new(walks))
 }
 
 /// `None` if no article can fit.

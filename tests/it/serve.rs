@@ -42,8 +42,7 @@ impl Counter {
             .unwrap_or(([127, 0, 0, 1], 1).into());
         let stop = CancellationToken::new();
         let serving = server.run(stop.clone(), Duration::from_secs(5));
-        let served =
-            tokio_util::task::TaskTracker::new().spawn(async move { serving.await.unwrap() });
+        let served = tokio_util::task::TaskTracker::new().spawn(serving);
         Self {
             desk,
             address,
@@ -403,9 +402,8 @@ async fn tokens_work_over_the_wire() {
 #[tokio::test]
 async fn http_2_works_without_tls() {
     let counter = Counter::with(vec![article("a")]).await;
-    let client = reqwest::Client::builder()
+    let client = crate::web::builder()
         .http2_prior_knowledge()
-        .no_proxy()
         .build()
         .unwrap();
     for _ in 0..3 {

@@ -179,6 +179,43 @@ async fn who_holds_the_store_is_found_and_named() {
     assert!(program.terminate().success());
 }
 
+/// Names and niceness of the threads of a process.
+#[cfg(target_os = "linux")]
+fn threads(process: u32) -> Vec<(String, i32)> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    tasks
+        .filter_map(|task| {
+            // A thread may end meanwhile.
+            let stat = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+            let (before, after) = stat.rsplit_once(") ")?;
+            let (_, name) = before.split_once('(')?;
+            // The nineteenth field (proc_pid_stat(5)); the third is the first behind the name.
+            let nice = after.split(' ').nth(16)?.parse().ok()?;
+            Some((name.to_owned(), nice))
+        })
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_answers_goes_before_who_polls() {
+    let port = program::free_port();
+    let dir = folder(&format!("127.0.0.1:{port}"));
+    let program = Program::start(dir.path(), port).await;
+    let threads = threads(program.id());
+    let of = |name: &str| -> Vec<i32> {
+        let of_name = threads.iter().filter(|(of, _)| of.starts_with(name));
+        of_name.map(|(_, nice)| *nice).collect()
+    };
+    let (answer, poll) = (of("serve-"), of("tokio-rt-worker"));
+    let last = answer.iter().max().unwrap();
+    // Who is as nice as can be cannot be nicer still.
+    let nicer = (last + 1).min(19);
+    assert!(poll.iter().all(|nice| *nice >= nicer), "{threads:?}");
+    assert!(!poll.is_empty(), "{threads:?}");
+    assert!(program.terminate().success());
+}
+
 #[tokio::test]
 async fn a_refused_reload_shows_until_one_goes_well() {
     let town = Town::new("").await;
