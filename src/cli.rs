@@ -24,6 +24,8 @@ mod shell;
 mod stories;
 mod tags;
 mod token;
+mod units;
+mod upkeep;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -277,11 +279,11 @@ fn dispatch(global: &Global, command: Command, out: &mut Out) -> Result<Exit, Fa
         Command::Retag(args) => retag::run(global, args, out),
         Command::Token(args) => token::run(global, &args, out),
         Command::Export(args) => export::run(global, &args, out),
-        Command::Gc => feeds::gc(global, out),
+        Command::Gc => upkeep::gc(global, out),
         Command::Backup(args) => backup::backup(global, &args, out),
         Command::Restore(args) => backup::restore(global, &args, out),
         Command::Verify(args) => backup::verify(global, &args, out),
-        Command::Reload => feeds::reload(global, out),
+        Command::Reload => upkeep::reload(global, out),
         Command::Completions(args) => shell::completions(&args, out),
         Command::Man(args) => shell::man(&args, out),
         Command::Other(words) => Err(unknown(&words)),

@@ -11,11 +11,16 @@ pub mod labels;
 pub mod lists;
 pub mod local;
 mod markup;
+pub mod moves;
 pub mod opml;
+pub mod status;
 pub mod stories;
 pub mod suggest;
 pub mod trials;
+pub mod upkeep;
+pub mod visits;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::relabel::Progress;
+use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
 use crate::poll::Poller;
 use crate::store::{self, Store};
@@ -40,19 +46,19 @@ pub enum Request {
     Hello {},
     /// The sources, each with how it is doing: [`feeds::FeedRow`]s.
     ListFeeds(feeds::Filter),
-    /// The whole: [`feeds::Status`].
+    /// The whole: [`status::Status`].
     Status {},
     /// One source with its last visits: [`feeds::FeedStatus`].
     FeedStatus {
         /// Its id.
         id: String,
     },
-    /// Permanent redirects that feeds.toml does not know yet: [`feeds::Moved`]s.
+    /// Permanent redirects that feeds.toml does not know yet: [`moves::Moved`]s.
     Moved {},
-    /// Visits sources now: [`feeds::Fetched`].
-    Fetch(feeds::Fetch),
-    /// How far the visits since a moment have come: [`feeds::Progress`].
-    Progress(feeds::Since),
+    /// Visits sources now: [`visits::Fetched`].
+    Fetch(visits::Fetch),
+    /// How far the visits since a moment have come: [`visits::Progress`].
+    Progress(visits::Since),
     /// A list of articles: [`articles::ArticleRow`]s.
     Articles(articles::Query),
     /// One article: [`articles::ArticleView`].
@@ -119,9 +125,9 @@ pub enum Request {
         /// Id of the source.
         id: String,
     },
-    /// Drops what is too old, now: [`feeds::Swept`].
+    /// Drops what is too old, now: [`upkeep::Swept`].
     Gc {},
-    /// Looks log and index over: [`backups::Verified`].
+    /// Looks log and index over: [`upkeep::Verified`].
     Verify {
         /// Makes an index with faults anew.
         repair: bool,
@@ -312,6 +318,18 @@ impl Context {
         })
     }
 
+    /// All that is remembered of the sources; nothing if there is no store.
+    async fn states(&self) -> Result<HashMap<SourceId, SourceState>, Error> {
+        let mut all = HashMap::new();
+        if let Some(store) = &self.store {
+            let keep = |id, state| {
+                all.insert(id, state);
+            };
+            store::each_state(&**store, keep).await?;
+        }
+        Ok(all)
+    }
+
     fn hello(&self) -> Hello {
         let config = self.config.load();
         let main = config.files.first().cloned().unwrap_or_default();
@@ -333,11 +351,11 @@ pub async fn answer(context: &Context, request: Request) -> Result<String, Error
     match request {
         Request::Hello {} => json(&context.hello()),
         Request::ListFeeds(filter) => json(&feeds::list(context, &filter).await?),
-        Request::Status {} => json(&feeds::status(context).await?),
+        Request::Status {} => json(&status::status(context).await?),
         Request::FeedStatus { id } => json(&feeds::one(context, &id).await?),
-        Request::Moved {} => json(&feeds::moved(context).await?),
-        Request::Fetch(fetch) => json(&feeds::fetch(context, &fetch).await?),
-        Request::Progress(since) => json(&feeds::progress(context, &since).await?),
+        Request::Moved {} => json(&moves::moved(context).await?),
+        Request::Fetch(fetch) => json(&visits::fetch(context, &fetch).await?),
+        Request::Progress(since) => json(&visits::progress(context, &since).await?),
         Request::Articles(query) => json(&articles::list(context, &query).await?),
         Request::Article { id } => json(&articles::show(context, &id).await?),
         Request::Sightings { after, most } => {
@@ -356,8 +374,8 @@ pub async fn answer(context: &Context, request: Request) -> Result<String, Error
         Request::SplitStory { id } => json(&stories::split(context, &id).await?),
         Request::MergeStories { a, b } => json(&stories::merge(context, &a, &b).await?),
         Request::Purge { id } => json(&articles::purge(context, &id).await?),
-        Request::Gc {} => json(&feeds::sweep(context).await?),
-        Request::Verify { repair } => json(&backups::verify(context, repair).await?),
+        Request::Gc {} => json(&upkeep::sweep(context).await?),
+        Request::Verify { repair } => json(&upkeep::verify(context, repair).await?),
         Request::Reload {} => json(&reload(context).await?),
     }
 }

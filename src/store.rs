@@ -569,6 +569,29 @@ pub async fn restore(
     on_pool(move || restore::restore(&options, inputs, progress)).await
 }
 
+/// What is remembered of every source, in order of id: read page by page, so that a long list never stands in memory twice.
+///
+/// # Errors
+/// What [`Store::states`] says.
+pub async fn each_state(
+    store: &dyn Store,
+    mut each: impl FnMut(SourceId, SourceState),
+) -> Result<(), Error> {
+    const PAGE: usize = 1000;
+    let mut after = None;
+    loop {
+        let page = store.states(after, PAGE).await?;
+        let is_last = page.len() < PAGE;
+        after = page.last().map(|(id, _)| id.clone());
+        for (id, state) in page {
+            each(id, state);
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
 async fn on_pool<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

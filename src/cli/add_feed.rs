@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::access::runtime;
 use super::check::counted;
 use super::edit;
-use super::feeds::Times;
 use super::out::{Out, one_line};
+use super::units::Times;
 use super::{Exit, Failure, Global};
 use crate::config::edit::{Locked, NewFeed, append, feed_lines, list, text};
 use crate::config::{self, Config, File, Secrets};
@@ -133,8 +133,7 @@ fn choose(
         return Ok(vec![(path, Some(found))]);
     }
     if args.no_fetch {
-        let url = discover::address(asked)
-            .ok_or_else(|| failed(&discover::Error::NotAnAddress(asked.to_owned())))?;
+        let url = discover::address(asked).ok_or_else(|| failed(&discover::no_address(asked)))?;
         let written = if url::Url::parse(asked).is_ok() {
             asked.to_owned()
         } else {
@@ -169,7 +168,8 @@ fn pick(args: &Args, found: &mut Vec<Found>, asked: &str, out: &mut Out) -> Resu
     if args.first || !person {
         for other in &found[1..] {
             let title = one_line(&other.title);
-            out.note(&format!("also there: {} ({title})", other.url))?;
+            let url = config::without_user_info(&other.url);
+            out.note(&format!("also there: {url} ({title})"))?;
         }
         return Ok(found.remove(0));
     }
@@ -209,7 +209,7 @@ fn show(found: &Found, out: &mut Out) -> Result<(), Failure> {
     };
     out.note(&format!(
         "{title}\n  {} ({}, {})",
-        found.url,
+        config::without_user_info(&found.url),
         found.format,
         counted(found.articles, "article", "articles")
     ))?;
@@ -281,6 +281,7 @@ fn write(
 }
 
 fn refuse_doubles(config: &Config, url: &str) -> Result<(), Failure> {
+    let url = config::without_user_info(url);
     let there = config
         .sources
         .iter()

@@ -1,8 +1,8 @@
 //! Commands about articles and their labels: `articles`, `explain`, `categories`.
 
 use super::access::{Access, Need};
-use super::feeds::Times;
 use super::out::{Out, shortened};
+use super::units::Times;
 use super::{Exit, Failure, Global};
 use crate::ops::Request;
 use crate::ops::articles::{ArticleRow, ArticleView, Articles, Explanation, Query, Sightings};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::out::Out;
-use super::{Exit, Failure, Global, access, feeds};
+use super::{Exit, Failure, Global, access, units};
 use crate::model::article::Revision;
-use crate::ops::{self, Request, backups};
+use crate::ops::{self, Request, backups, upkeep};
 
 /// `aggd backup`.
 #[derive(Debug, clap::Args)]
@@ -80,7 +80,7 @@ impl Write for Told {
         self.bytes += count as u64;
         let bytes = self.bytes;
         self.progress
-            .say(|| format!("{} written", feeds::bytes(bytes)));
+            .say(|| format!("{} written", units::bytes(bytes)));
         Ok(count)
     }
 
@@ -133,7 +133,7 @@ pub(super) fn backup(global: &Global, args: &BackupArgs, out: &mut Out) -> Resul
             "{} articles in {} commits, {}; revision {epoch}.{number}",
             outline.articles,
             outline.commits,
-            feeds::bytes(size)
+            units::bytes(size)
         ))?;
     }
     if outline.damaged > 0 {
@@ -221,7 +221,7 @@ pub(super) fn verify(global: &Global, args: &VerifyArgs, out: &mut Out) -> Resul
     let runtime = access::runtime()?;
     let config = access::load(global)?;
     let client = runtime.block_on(access::daemon(global, Some(&config)))?;
-    let verified: backups::Verified = if let Some(client) = client {
+    let verified: upkeep::Verified = if let Some(client) = client {
         let repair = args.repair;
         let answer = runtime.block_on(client.ask(&Request::Verify { repair }))?;
         serde_json::from_str(&answer)
@@ -229,8 +229,8 @@ pub(super) fn verify(global: &Global, args: &VerifyArgs, out: &mut Out) -> Resul
     } else {
         runtime.block_on(async {
             let config = Arc::new(config);
-            let context = backups::open(&config, args.repair).await?;
-            let verified = backups::verify(&context, args.repair).await;
+            let context = upkeep::open(&config, args.repair).await?;
+            let verified = upkeep::verify(&context, args.repair).await;
             if let Some(store) = &context.store {
                 store.close().await.map_err(ops::Error::Store)?;
             }
@@ -245,7 +245,7 @@ pub(super) fn verify(global: &Global, args: &VerifyArgs, out: &mut Out) -> Resul
     })
 }
 
-fn report(verified: &backups::Verified, out: &mut Out) -> Result<(), Failure> {
+fn report(verified: &upkeep::Verified, out: &mut Out) -> Result<(), Failure> {
     if out.is_json() {
         return out.json(verified);
     }

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Secrets};
 use crate::control::Client;
 use crate::model::time::Timestamp;
-use crate::ops::feeds::Status;
+use crate::ops::status::Status;
 use crate::ops::{self, Request};
 
 /// Where systems keep the certificates of those who vouch for https origins.

@@ -11,7 +11,7 @@ use super::out::Out;
 use super::{Exit, Failure, Global};
 use crate::config::edit::{self, Locked};
 use crate::config::{self, Config, Errors, File, Secrets};
-use crate::ops::feeds::Moved;
+use crate::ops::moves::Moved;
 use crate::ops::{self, Request};
 
 /// Arguments of `aggd remove-feed`.

@@ -1,17 +1,18 @@
-//! Commands about the sources: `list-feeds`, `status`, `fetch`, and those about the daemon's upkeep.
+//! Commands about the sources: `list-feeds`, `status`, `fetch`.
 
 use clap::ValueEnum;
 
 use super::access::{Access, Need};
 use super::check::counted;
 use super::out::{Form, Out, shortened};
+use super::units::{Times, bytes};
 use super::{Exit, Failure, Global};
 use crate::clock::{Clock, SystemClock};
-use crate::model::time::Timestamp;
-use crate::ops::feeds::{
-    FeedRow, FeedStatus, Fetch, Fetched, Filter, Moved, Progress, Since, Status, Swept, is_failing,
-};
-use crate::ops::{Reloaded, Request};
+use crate::ops::Request;
+use crate::ops::feeds::{FeedRow, FeedStatus, Filter, is_failing};
+use crate::ops::moves::Moved;
+use crate::ops::status::Status;
+use crate::ops::visits::{Fetch, Fetched, Progress, Since};
 
 /// Arguments of `aggd list-feeds`.
 #[derive(Debug, clap::Args)]
@@ -412,121 +413,4 @@ pub(super) fn fetch(global: &Global, args: FetchArgs, out: &mut Out) -> Result<E
     access.close()?;
     let failed = fetched.visits.iter().any(|visit| visit.error.is_some());
     Ok(if failed { Exit::SomeFailed } else { Exit::Done })
-}
-
-pub(super) fn gc(global: &Global, out: &mut Out) -> Result<Exit, Failure> {
-    let access = Access::open(global, Need::Store)?;
-    let swept: Swept = access.ask(Request::Gc {})?;
-    if out.is_json() {
-        out.json(&swept)?;
-    } else {
-        out.note(&format!(
-            "dropped {} articles; log {} before, {} now; index {} before, {} now",
-            swept.articles,
-            bytes(swept.log_before),
-            bytes(swept.log_after),
-            bytes(swept.index_before),
-            bytes(swept.index_after)
-        ))?;
-    }
-    access.close()?;
-    Ok(Exit::Done)
-}
-
-pub(super) fn reload(global: &Global, out: &mut Out) -> Result<Exit, Failure> {
-    let access = Access::open_daemon(global)?;
-    let reloaded: Reloaded = access.ask(Request::Reload {})?;
-    if out.is_json() {
-        out.json(&reloaded)?;
-        return Ok(Exit::Done);
-    }
-    for line in changes(&reloaded) {
-        out.note(&line)?;
-    }
-    for warning in &reloaded.warnings {
-        eprintln!("{warning}");
-    }
-    Ok(Exit::Done)
-}
-
-fn changes(reloaded: &Reloaded) -> Vec<String> {
-    let lines: Vec<String> = [
-        ("added", &reloaded.added),
-        ("removed", &reloaded.removed),
-        ("changed", &reloaded.changed),
-        ("in force now", &reloaded.settings),
-        ("needs a restart", &reloaded.restart),
-    ]
-    .into_iter()
-    .filter(|(_, names)| !names.is_empty())
-    .map(|(what, names)| format!("{what}: {}", names.join(", ")))
-    .collect();
-    if lines.is_empty() {
-        return vec!["nothing changed".to_owned()];
-    }
-    lines
-}
-
-/// A size for people.
-pub(super) fn bytes(count: u64) -> String {
-    let mut unit = 1_u64;
-    for name in ["B", "KiB", "MiB", "GiB"] {
-        if count < unit * 1024 || name == "GiB" {
-            let tenths = count.saturating_mul(10) / unit;
-            return if unit == 1 || tenths >= 1000 {
-                format!("{} {name}", tenths / 10)
-            } else {
-                format!("{}.{} {name}", tenths / 10, tenths % 10)
-            };
-        }
-        unit *= 1024;
-    }
-    format!("{count} B")
-}
-
-/// Points in time: how long ago on a terminal, exact elsewhere.
-pub(super) struct Times {
-    now: Option<Timestamp>,
-}
-
-impl Times {
-    pub(super) fn of(out: &Out) -> Self {
-        Self {
-            now: (out.is_terminal() && !out.is_json()).then(|| SystemClock.now()),
-        }
-    }
-
-    pub(super) fn show(&self, time: Option<&str>) -> String {
-        let Some(time) = time else {
-            return String::new();
-        };
-        match (self.now, Timestamp::parse_rfc3339(time)) {
-            (Some(now), Some(at)) if at > now => format!("in {}", span(at.since(now).as_secs())),
-            (Some(now), Some(at)) => format!("{} ago", span(now.since(at).as_secs())),
-            _ => time.to_owned(),
-        }
-    }
-}
-
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_and_spans_for_people() {
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(1536), "1.5 KiB");
-        assert_eq!(bytes(150 << 20), "150 MiB");
-        assert_eq!(span(90), "90 s");
-        assert_eq!(span(3 * 86_400), "3 days");
-    }
 }

@@ -7,6 +7,7 @@ use super::later;
 use super::nearest::{hint, nearest};
 use super::problem::{Lines, Problem};
 use super::schema::{self, Key, Shape};
+use super::source::without_user_info;
 use super::typed;
 
 /// A setting as it stands in a file: `store.keep.age`, or an item of a map: `tags.alias` with item `rustlang`.
@@ -232,10 +233,11 @@ impl<'a> Check<'a> {
                 if let Err(wants) = typed::fits(shape, inner) {
                     // What was meant as a secret must not be shown by its own error.
                     let found = match (shape, inner) {
-                        (Shape::Secret | Shape::Proxy, DeValue::String(_)) => {
-                            "this text".to_owned()
-                        }
-                        _ => typed::describe(inner),
+                        (
+                            Shape::Secret | Shape::Proxy | Shape::Map(Shape::Secret),
+                            DeValue::String(_),
+                        ) => "this text".to_owned(),
+                        _ => without_user_info(&typed::describe(inner)),
                     };
                     let text = format!("`{name}` wants {wants}, not {found}");
                     self.note(value.span().start, text);

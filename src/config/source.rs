@@ -150,6 +150,12 @@ impl<'a> Reading<'_, 'a, '_, '_> {
             return None;
         }
         let Some(url) = typed::http(written) else {
+            // A name and password may stand in front of the host, also where the scheme was forgotten.
+            let written = without_user_info(written);
+            let written = match written.rsplit_once('@') {
+                Some((_, host)) if !written.contains("://") => host,
+                _ => &written,
+            };
             let mend = if let Some(rest) = written.strip_prefix("feed:") {
                 let rest = rest.trim_start_matches("//");
                 let rest = rest.trim_start_matches("https://");

@@ -31,6 +31,8 @@ const MOST_BYTES: usize = 1 << 20;
 const AT_ONCE: usize = 64;
 /// Time for a command to say what it wants.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a stranger is listened to before the door is shut.
+const REFUSAL: Duration = Duration::from_secs(1);
 
 /// The body of an answer.
 type Answer = BoxBody<Bytes, std::io::Error>;
@@ -105,6 +107,8 @@ impl Server {
                     tasks.spawn(async move {
                         if welcome {
                             serve(stream, context, stop, own).await;
+                        } else {
+                            refuse(stream).await;
                         }
                         drop(place);
                     });
@@ -185,6 +189,19 @@ fn groups_of(pid: i32) -> Vec<u32> {
         .split_whitespace()
         .filter_map(|group| group.parse().ok())
         .collect()
+}
+
+/// Says so: a connection that only breaks off looks like a fault of ours.
+async fn refuse(stream: UnixStream) {
+    let text = "you may not use the control socket; join its group";
+    let service = service_fn(async |_| {
+        Ok::<_, Infallible>(failure(&ops::Error::NotAllowed(text.to_owned())))
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // Whoever does not ask gets no answer, and holds no place.
+    let _ = tokio::time::timeout(REFUSAL, connection).await;
 }
 
 async fn serve(
@@ -298,6 +315,7 @@ fn failure(error: &ops::Error) -> Response<Answer> {
         "invalid" => StatusCode::BAD_REQUEST,
         "refused" => StatusCode::CONFLICT,
         "config" => StatusCode::UNPROCESSABLE_ENTITY,
+        "not-allowed" => StatusCode::FORBIDDEN,
         "needs-daemon" | "busy" => StatusCode::SERVICE_UNAVAILABLE,
         "full" => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

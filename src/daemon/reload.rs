@@ -106,14 +106,36 @@ pub(super) async fn settings(
     Ok(settings)
 }
 
+/// All fields are named here: a new one is either compared or left out by a decision.
 fn differences(old: &Config, new: &Config) -> Reloaded {
+    let Config {
+        server,
+        site,
+        language,
+        store,
+        poll,
+        fetch,
+        dedup,
+        label,
+        publish,
+        control,
+        log,
+        sources,
+        outputs,
+        // Where something stands, and what `aggd check` alone looks at.
+        places: _,
+        output_places: _,
+        trials: _,
+        files: _,
+        warnings,
+        origins: _,
+    } = new;
     let before: HashMap<&SourceId, &Source> = old
         .sources
         .iter()
         .map(|source| (&source.id, source.as_ref()))
         .collect();
-    let after: HashMap<&SourceId, &Source> = new
-        .sources
+    let after: HashMap<&SourceId, &Source> = sources
         .iter()
         .map(|source| (&source.id, source.as_ref()))
         .collect();
@@ -122,31 +144,32 @@ fn differences(old: &Config, new: &Config) -> Reloaded {
         names.sort();
         names
     };
+    let rules = &label.rules;
     let tables = [
-        ("[server] title, public_url", old.site != new.site),
-        ("[poll]", old.poll != new.poll),
-        ("[fetch]", old.fetch != new.fetch),
-        ("[dedup]", old.dedup != new.dedup),
+        (
+            "[server] title, public_url, language",
+            old.site != *site || old.language != *language,
+        ),
+        ("[poll]", old.poll != *poll),
+        ("[fetch]", old.fetch != *fetch),
+        ("[dedup]", old.dedup != *dedup),
         (
             "[tags], [category]",
-            old.label.without_rules() != new.label.without_rules(),
+            old.label.without_rules() != label.without_rules(),
         ),
-        ("[publish]", old.publish != new.publish),
-        (
-            "[[rule]]",
-            old.label.rules.story != new.label.rules.story
-                || old.label.rules.feeds != new.label.rules.feeds,
-        ),
+        ("[publish]", old.publish != *publish),
+        ("[[rule]]", old.label.rules.story != rules.story),
+        ("[[feed.rule]]", old.label.rules.feeds != rules.feeds),
         (
             "[[output]]",
-            old.label.rules.outputs != new.label.rules.outputs || old.outputs != new.outputs,
+            old.label.rules.outputs != rules.outputs || old.outputs != *outputs,
         ),
     ];
     let fixed = [
-        ("[server] listen, limits", old.server != new.server),
-        ("[store]", old.store != new.store),
-        ("[control]", old.control != new.control),
-        ("[log]", old.log != new.log),
+        ("[server] listen, limits", old.server != *server),
+        ("[store]", old.store != *store),
+        ("[control]", old.control != *control),
+        ("[log]", old.log != *log),
     ];
     let named = |tables: &[(&str, bool)]| {
         tables
@@ -179,6 +202,6 @@ fn differences(old: &Config, new: &Config) -> Reloaded {
         ),
         settings: named(&tables),
         restart: named(&fixed),
-        warnings: new.warnings.iter().map(ToString::to_string).collect(),
+        warnings: warnings.iter().map(ToString::to_string).collect(),
     }
 }

@@ -1,5 +1,4 @@
-//! Backups: made of a store that is in use or of one that nobody has open, kept by schedule, brought back, and looked
-//! over.
+//! Backups: made of a store that is in use or of one that nobody has open, kept by schedule, and brought back.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,7 +9,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Error};
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::model::article::Revision;
 use crate::model::time::Timestamp;
@@ -18,8 +16,6 @@ use crate::store::{self, BackupPlan, Outline, Store};
 
 /// A backup to read: what to call it, and its bytes.
 pub type Input = store::Input;
-/// What looking a store over brought.
-pub type Verified = store::Verified;
 
 /// What is asked of `POST /v1/backup`. The answer is the backup itself, as it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -270,29 +266,6 @@ pub async fn restore(
         sources: stats.sources,
         tombstones: stats.tombstones,
     })
-}
-
-/// Looks the store of a running daemon over.
-///
-/// # Errors
-/// If there is no store, or it cannot be read at all.
-pub async fn verify(context: &Context, repair: bool) -> Result<Verified, Error> {
-    Ok(context.store()?.verify(repair).await?)
-}
-
-/// Opens a store to look it over. With `repair` a damaged index is made anew; without, it is an error.
-///
-/// # Errors
-/// If there is none, or it cannot be opened.
-pub async fn open(config: &Arc<Config>, repair: bool) -> Result<Context, Error> {
-    let options = config.store.clone();
-    let opened = if repair {
-        store::open(options, false).await?
-    } else {
-        store::open_as_it_is(options).await?
-    };
-    let clock = Arc::new(SystemClock);
-    Ok(Context::alone(Arc::clone(config), Some(opened), clock))
 }
 
 #[cfg(test)]

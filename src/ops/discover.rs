@@ -4,7 +4,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::default_id;
+use crate::config::{default_id, without_user_info};
 use crate::fetch::{self, Fetched, Fetcher};
 use crate::model::document::Document;
 use crate::model::entry::{Feed, FeedFormat};
@@ -126,7 +126,7 @@ pub async fn probe(
     asked: &str,
     get: impl AsyncFn(&str) -> Result<Document, String>,
 ) -> Result<Vec<Found>, Error> {
-    let url = address(asked).ok_or_else(|| Error::NotAnAddress(asked.to_owned()))?;
+    let url = address(asked).ok_or_else(|| no_address(asked))?;
     let mut written = asked_form(asked, &url);
     let document = match get(url.as_str()).await {
         Ok(document) => document,
@@ -155,16 +155,22 @@ pub async fn probe(
         found.truncate(1);
     }
     if found.is_empty() {
-        return Err(Error::Nothing(base.to_string()));
+        return Err(Error::Nothing(without_user_info(base.as_str())));
     }
     Ok(found)
 }
 
 fn failed(url: &str, why: String) -> Error {
     Error::Fetch {
-        url: url.to_owned(),
+        url: without_user_info(url),
         why,
     }
+}
+
+/// What somebody typed and we make nothing of.
+#[must_use]
+pub fn no_address(asked: &str) -> Error {
+    Error::NotAnAddress(without_user_info(asked))
 }
 
 /// The address as it was written where that is one, so that feeds.toml has what the administrator typed.

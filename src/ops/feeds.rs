@@ -1,22 +1,15 @@
-//! How the sources are doing, and visiting them now.
+//! How the sources are doing: all in a list, one with its last visits.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::time::Duration;
-
-use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Error, labels};
+use super::moves::{by_address, others};
+use super::{Context, Error};
 use crate::config::Config;
-use crate::fetch::Fetcher;
-use crate::metrics::Metrics;
 use crate::model::source::{
-    Fault, Health, Move, MoveCandidate, Source, SourceId, SourceKind, SourceState, Visit,
+    Fault, Health, Move, MoveCandidate, Source, SourceKind, SourceState, Visit,
 };
 use crate::model::time::Timestamp;
 use crate::poll::schedule::polled_at;
-use crate::poll::{Polled, Poller};
 use crate::text;
 
 /// Which sources.
@@ -64,63 +57,6 @@ pub struct FeedRow {
     pub fails: u32,
     /// Nothing new for longer than `silent_after`.
     pub silent: bool,
-}
-
-/// The whole at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// Version of whoever answers.
-    pub version: String,
-    /// The daemon's process; absent without a daemon.
-    pub pid: Option<u32>,
-    /// Since when it runs.
-    pub started: Option<String>,
-    /// feeds.toml.
-    pub config: String,
-    /// The store's directory.
-    pub store: String,
-    /// Sources in feeds.toml.
-    pub feeds: usize,
-    /// How many are in which state.
-    pub states: HashMap<String, usize>,
-    /// Sources with nothing new for longer than `silent_after`.
-    pub silent: usize,
-    /// The nearest visit.
-    pub next: Option<String>,
-    /// Articles kept.
-    pub articles: u64,
-    /// Places at which they were seen.
-    pub sightings: u64,
-    /// Articles that were met and could not be read: the log is damaged there.
-    pub unreadable: u64,
-    /// Bytes of the log.
-    pub log_bytes: u64,
-    /// Of these, what still lives.
-    pub live_bytes: u64,
-    /// Bytes of the index.
-    pub index_bytes: u64,
-    /// Items in the index: its memory follows them.
-    pub index_items: u64,
-    /// Resident memory of whoever answers, in bytes.
-    pub memory: u64,
-    /// When the index was last written.
-    pub flushed: Option<String>,
-    /// Last backup.
-    pub backed_up: Option<String>,
-    /// Writing waits for space on the disk.
-    pub disk_full: bool,
-    /// Why the last reload failed.
-    pub reload_failed: Option<String>,
-    /// What is odd in feeds.toml.
-    pub warnings: Vec<String>,
-    /// How far labelling stories again has come, while it is under way.
-    #[serde(default)]
-    pub relabel: Option<String>,
-    /// Rules and outputs that failed for articles, with the first failure of each.
-    #[serde(default)]
-    pub troubles: Vec<String>,
-    /// What is wrong with which source, worst first, at most ten.
-    pub failing: Vec<FeedRow>,
 }
 
 /// One source whole.
@@ -182,118 +118,13 @@ pub struct MoveView {
     pub status: u16,
 }
 
-/// A source whose address in feeds.toml is no longer the one that is polled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moved {
-    /// Which.
-    pub id: String,
-    /// Address in feeds.toml.
-    pub from: String,
-    /// Address that is polled.
-    pub to: String,
-    /// Others that are polled there, too.
-    #[serde(default)]
-    pub with: Vec<String>,
-    /// Where it stands in feeds.toml.
-    pub written: String,
-}
-
-/// Which sources to visit now.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Fetch {
-    /// These; all if empty.
-    pub ids: Vec<String>,
-    /// Even if the origin asked us to wait.
-    pub force: bool,
-    /// Answer when they have been visited.
-    pub wait: bool,
-}
-
-/// Since when, and for which sources, somebody waits.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Since {
-    /// The moment, in microseconds since 1970.
-    pub micros: i64,
-    /// These; all if empty.
-    pub ids: Vec<String>,
-}
-
-/// How far it has come.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Progress {
-    /// Sources that were visited since.
-    pub visited: usize,
-    /// Sources in all.
-    pub of: usize,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Fetched {
-    /// The visits that are over.
-    pub visits: Vec<FetchedFeed>,
-    /// Sources that will be visited soon.
-    pub planned: usize,
-}
-
-/// What came of one visit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FetchedFeed {
-    /// Which.
-    pub id: String,
-    /// `fresh`, `unchanged`, `not-modified`, or what went wrong.
-    pub outcome: String,
-    /// New articles.
-    pub new: u32,
-    /// Updated articles.
-    pub updated: u32,
-    /// What is wrong, in words.
-    pub error: Option<String>,
-}
-
-/// What a clearing brought.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Swept {
-    /// Articles that are gone.
-    pub articles: u64,
-    /// Bytes of the log before.
-    pub log_before: u64,
-    /// And after.
-    pub log_after: u64,
-    /// Bytes of the index before.
-    pub index_before: u64,
-    /// And after.
-    pub index_after: u64,
-}
-
-/// All that is remembered of the sources of feeds.toml; nothing if there is no store.
-async fn states(context: &Context) -> Result<HashMap<SourceId, SourceState>, Error> {
-    const PAGE: usize = 1000;
-    let mut all = HashMap::new();
-    let Some(store) = &context.store else {
-        return Ok(all);
-    };
-    let mut after = None;
-    loop {
-        let page = store.states(after, PAGE).await?;
-        let full = page.len() == PAGE;
-        after = page.last().map(|(id, _)| id.clone());
-        all.extend(page);
-        if !full {
-            return Ok(all);
-        }
-    }
-}
-
 /// The sources, in the order of feeds.toml.
 ///
 /// # Errors
 /// If the store cannot be read, or a category of that name does not exist.
 pub async fn list(context: &Context, filter: &Filter) -> Result<Vec<FeedRow>, Error> {
     let config = context.config.load_full();
-    let states = states(context).await?;
+    let states = context.states().await?;
     let now = context.clock.now();
     let tag = filter.tag.as_deref().map(text::key);
     let category = filter.category.as_deref().map(text::key);
@@ -333,60 +164,7 @@ pub fn is_failing(row: &FeedRow) -> bool {
     matches!(row.state.as_str(), "failing" | "gone")
 }
 
-/// The whole at a glance.
-///
-/// # Errors
-/// If the store cannot be read.
-pub async fn status(context: &Context) -> Result<Status, Error> {
-    let config = context.config.load_full();
-    let rows = list(context, &Filter::default()).await?;
-    let mut states: HashMap<String, usize> = HashMap::new();
-    for row in &rows {
-        *states.entry(row.state.clone()).or_default() += 1;
-    }
-    let (figures, next) = match &context.store {
-        Some(store) => (store.stats().await?, store.next_due().await?),
-        None => (crate::store::Stats::default(), None),
-    };
-    let silent = rows.iter().filter(|row| row.silent).count();
-    let mut failing: Vec<FeedRow> = rows.into_iter().filter(is_failing).collect();
-    failing.sort_by_key(|row| std::cmp::Reverse(row.fails));
-    failing.truncate(10);
-    let reload_failed = context.reload_failed.load_full();
-    Ok(Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: context.started.map(|_| std::process::id()),
-        started: context.started.map(shown),
-        config: config
-            .files
-            .first()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default(),
-        store: config.store.path.display().to_string(),
-        feeds: config.sources.len(),
-        states,
-        silent,
-        next: next.map(shown),
-        articles: figures.articles,
-        sightings: figures.sightings,
-        unreadable: figures.unreadable,
-        log_bytes: figures.log_bytes,
-        live_bytes: figures.live_bytes,
-        index_bytes: figures.index_bytes,
-        index_items: figures.index_items,
-        memory: crate::metrics::resident().unwrap_or(0),
-        flushed: figures.flushed.map(shown),
-        backed_up: figures.backed_up.map(shown),
-        disk_full: figures.full,
-        reload_failed: reload_failed.map(|failure| format!("{}: {}", failure.0, failure.1)),
-        warnings: config.warnings.iter().map(ToString::to_string).collect(),
-        relabel: labels::progress(context),
-        troubles: labels::troubles(&config),
-        failing,
-    })
-}
-
-fn find<'a>(config: &'a Config, id: &str) -> Result<(usize, &'a Source), Error> {
+pub(super) fn find<'a>(config: &'a Config, id: &str) -> Result<(usize, &'a Source), Error> {
     config
         .sources
         .iter()
@@ -416,7 +194,7 @@ pub async fn one(context: &Context, id: &str) -> Result<FeedStatus, Error> {
     let with = if state.moves.is_empty() {
         Vec::new()
     } else {
-        let states = states(context).await?;
+        let states = context.states().await?;
         others(
             &by_address(&config, &states),
             polled_at(&state, source),
@@ -436,31 +214,6 @@ pub async fn one(context: &Context, id: &str) -> Result<FeedStatus, Error> {
         written: config.places.get(index).map(ToString::to_string),
         visits: state.visits.iter().map(visit).collect(),
     })
-}
-
-/// Which sources are polled at which address.
-fn by_address<'a>(
-    config: &'a Config,
-    states: &'a HashMap<SourceId, SourceState>,
-) -> HashMap<&'a str, Vec<&'a SourceId>> {
-    let mut all: HashMap<&str, Vec<&SourceId>> = HashMap::new();
-    for source in &config.sources {
-        let address = states
-            .get(&source.id)
-            .map_or(source.url.as_str(), |state| polled_at(state, source));
-        all.entry(address).or_default().push(&source.id);
-    }
-    all
-}
-
-/// Those that are polled there, apart from this one.
-fn others(all: &HashMap<&str, Vec<&SourceId>>, address: &str, id: &SourceId) -> Vec<String> {
-    all.get(address)
-        .into_iter()
-        .flatten()
-        .filter(|other| **other != id)
-        .map(ToString::to_string)
-        .collect()
 }
 
 fn candidate(candidate: &MoveCandidate) -> String {
@@ -488,162 +241,6 @@ fn visit(visit: &Visit) -> VisitView {
         ms: visit.millis,
         new: visit.new,
         updated: visit.updated,
-    }
-}
-
-/// Permanent redirects that feeds.toml does not know yet.
-///
-/// # Errors
-/// If the store cannot be read.
-pub async fn moved(context: &Context) -> Result<Vec<Moved>, Error> {
-    let config = context.config.load_full();
-    let states = states(context).await?;
-    let addresses = by_address(&config, &states);
-    Ok(config
-        .sources
-        .iter()
-        .zip(&config.places)
-        .filter_map(|(source, place)| {
-            let state = states.get(&source.id)?;
-            let to = state.url_current.as_str();
-            // A state from before the address was edited says nothing about the new one.
-            let moved = state.url_config == source.url
-                && !to.is_empty()
-                && to != source.url
-                && !state.moves.is_empty();
-            moved.then(|| Moved {
-                id: source.id.to_string(),
-                from: source.url.clone(),
-                to: to.to_owned(),
-                with: others(&addresses, to, &source.id),
-                written: place.to_string(),
-            })
-        })
-        .collect())
-}
-
-/// Drops what is too old, now.
-///
-/// # Errors
-/// If there is no store or it cannot.
-pub async fn sweep(context: &Context) -> Result<Swept, Error> {
-    let store = context.store()?;
-    let before = store.stats().await?;
-    let articles = store.forget(context.clock.now()).await?;
-    let after = store.stats().await?;
-    Ok(Swept {
-        articles,
-        log_before: before.log_bytes,
-        log_after: after.log_bytes,
-        index_before: before.index_bytes,
-        index_after: after.index_bytes,
-    })
-}
-
-/// Visits sources now. With a daemon and without `wait`, what is not over in a moment goes on behind the answer.
-///
-/// # Errors
-/// If feeds.toml has no such feed, or the store cannot.
-pub async fn fetch(context: &Context, fetch: &Fetch) -> Result<Fetched, Error> {
-    const MOMENT: Duration = Duration::from_millis(100);
-    let config = context.config.load_full();
-    let mut ids = Vec::new();
-    for id in &fetch.ids {
-        let id = find(&config, id)?.1.id.clone();
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    let count = if ids.is_empty() {
-        config.sources.len()
-    } else {
-        ids.len()
-    };
-    let ids = (!ids.is_empty()).then_some(ids);
-    let polled = if let Some(poller) = &context.poller {
-        let visits = poller.poll_now(ids, fetch.force);
-        if fetch.wait {
-            visits.await?
-        } else {
-            match tokio::time::timeout(MOMENT, visits).await {
-                Ok(polled) => polled?,
-                // Asked for is asked for: the loop goes on with it.
-                Err(_) => {
-                    return Ok(Fetched {
-                        visits: Vec::new(),
-                        planned: count,
-                    });
-                }
-            }
-        }
-    } else {
-        own_poller(context, &config)?
-            .poll_now(ids, fetch.force)
-            .await?
-    };
-    Ok(Fetched {
-        visits: polled.into_iter().map(fetched).collect(),
-        planned: 0,
-    })
-}
-
-/// How many sources have been visited since somebody asked.
-///
-/// # Errors
-/// If the store cannot be read.
-pub async fn progress(context: &Context, since: &Since) -> Result<Progress, Error> {
-    let config = context.config.load_full();
-    let states = states(context).await?;
-    let wanted: HashSet<&str> = since.ids.iter().map(String::as_str).collect();
-    let from = Timestamp::from_micros(since.micros);
-    let mut progress = Progress::default();
-    let sources = config.sources.iter();
-    for source in sources.filter(|one| wanted.is_empty() || wanted.contains(one.id.as_str())) {
-        progress.of += 1;
-        let last = states
-            .get(&source.id)
-            .and_then(|state| state.visits.first());
-        progress.visited += usize::from(last.is_some_and(|visit| visit.at >= from));
-    }
-    Ok(progress)
-}
-
-fn own_poller(context: &Context, config: &Config) -> Result<Poller, Error> {
-    let fetcher = Fetcher::new(config.fetch.clone())
-        .map_err(|error| Error::Failed(super::with_causes(&error)))?;
-    let options = labels::ingest_options(config);
-    Ok(Poller::new(
-        Arc::clone(context.store()?),
-        Arc::new(fetcher),
-        Arc::clone(&context.clock),
-        Arc::new(ArcSwap::from_pointee(config.source_map())),
-        config.poll,
-        Arc::new(options),
-        Metrics::default(),
-    ))
-}
-
-fn fetched((id, polled): (SourceId, Polled)) -> FetchedFeed {
-    let quiet = |outcome: String| FetchedFeed {
-        id: id.to_string(),
-        outcome,
-        new: 0,
-        updated: 0,
-        error: None,
-    };
-    match polled {
-        Polled::Visited(report) => FetchedFeed {
-            new: report.new,
-            updated: report.updated,
-            error: report.fault.map(|fault| fault.text),
-            ..quiet(report.outcome)
-        },
-        Polled::Waits { until, why } => quiet(format!("waits until {until} ({why})")),
-        Polled::Unknown => quiet("is being visited by somebody else".to_owned()),
-        Polled::Dropped => FetchedFeed {
-            error: Some("the visit was broken off".to_owned()),
-            ..quiet("dropped".to_owned())
-        },
     }
 }
 
@@ -704,7 +301,7 @@ fn is_silent(state: &SourceState, config: &Config, now: Timestamp) -> bool {
 }
 
 /// A point in time as operators read it: whole seconds.
-fn shown(time: Timestamp) -> String {
+pub(super) fn shown(time: Timestamp) -> String {
     time.whole_seconds().to_rfc3339()
 }
 

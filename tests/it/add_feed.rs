@@ -209,3 +209,72 @@ async fn a_feed_in_a_file_is_a_feed_too() {
     assert!(written(dir.path()).contains("kind = \"file\"\n"));
     assert_eq!(run(dir.path(), &["check"]).await.2, 0);
 }
+
+/// Saves a line more, as an editor does: another file in the place of the one that was there.
+fn edit(dir: &Path, line: &str) {
+    let file = dir.join("feeds.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(dir.join("edited"), format!("{text}{line}\n")).unwrap();
+    std::fs::rename(dir.join("edited"), file).unwrap();
+}
+
+#[tokio::test]
+async fn what_an_editor_saves_while_the_web_is_asked_stays() {
+    let origin = Origin::start().await;
+    let dir = folder();
+    let place = dir.path().to_owned();
+    origin.script("/blog.xml", move |_, _| {
+        edit(&place, "# an editor's");
+        feed("A blog")
+    });
+    let url = origin.url("/blog.xml");
+    let (_, err, code) = run(dir.path(), &["add-feed", &url, "--id", "blog"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(
+        written(dir.path()),
+        format!("# an editor's\n\n[[feed]]\nid = \"blog\"\nurl = \"{url}\"\n")
+    );
+}
+
+/// The file is read, another text made of it, and then the file is no longer what was read. An included file that is a
+/// pipe holds the command up at each reading, long enough for an editor.
+#[tokio::test]
+async fn what_an_editor_saves_in_the_very_moment_is_not_overwritten() {
+    let dir = folder();
+    let text = format!("include = [\"more.toml\"]\n{OPEN}");
+    std::fs::write(dir.path().join("feeds.toml"), &text).unwrap();
+    let place = dir.path().to_owned();
+    let pipe = dir.path().join("more.toml");
+    let lay = |pipe: &Path| rustix::fs::mkfifoat(rustix::fs::CWD, pipe, 0o600.into()).unwrap();
+    lay(&pipe);
+    let editor = std::thread::spawn(move || {
+        let mut saved = 0;
+        loop {
+            // Waits for somebody who reads.
+            let held = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+            if !place.join("feeds.toml").exists() {
+                return saved;
+            }
+            edit(&place, "# an editor's");
+            saved += 1;
+            // The next reading is of another pipe: this one ends with `held`.
+            std::fs::remove_file(&pipe).unwrap();
+            lay(&pipe);
+            drop(held);
+        }
+    });
+    let add = ["add-feed", "--no-fetch", "https://new.example.org/"];
+    let (_, err, code) = run(dir.path(), &add).await;
+    let file = dir.path().join("feeds.toml");
+    let now = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(file).unwrap();
+    drop(std::fs::File::open(dir.path().join("more.toml")).unwrap());
+    let saved = editor.join().unwrap();
+    assert!(
+        err.contains("was changed by somebody else in the meantime; nothing was written"),
+        "{err}"
+    );
+    assert_eq!(code, 5);
+    assert!(saved >= 2, "once before the lock, once behind it");
+    assert_eq!(now, format!("{text}{}", "# an editor's\n".repeat(saved)));
+}

@@ -115,3 +115,51 @@ async fn a_daemon_of_another_protocol_is_named() {
     assert_eq!(client.hello().version, "9.9.9");
     answers.join().unwrap();
 }
+
+/// Root, the daemon's own user and the group of the socket may command; nobody else, whatever the socket's mode lets in.
+#[tokio::test]
+async fn strangers_are_refused() {
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        // Only root can become somebody else.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    // Where the tests were built may be closed to others.
+    let program = folder.path().join("aggd");
+    std::fs::copy(env!("CARGO_BIN_EXE_aggd"), &program).unwrap();
+    let feeds = "[[feed]]\nid = \"a\"\nurl = \"https://a.org/\"\n";
+    std::fs::write(folder.path().join("feeds.toml"), feeds).unwrap();
+    for (mode, user, group, wanted) in [
+        (0o660, NOBODY, NOBODY, 77),
+        (0o666, NOBODY, NOBODY, 77),
+        (0o660, NOBODY, rustix::process::getegid().as_raw(), 0),
+        (0o600, 0, 0, 0),
+    ] {
+        let options = Control {
+            socket: folder.path().join("control.sock"),
+            mode,
+        };
+        let server = Server::bind(&options).unwrap();
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(server.run(stop.clone(), context(feeds)));
+        let mut command = std::process::Command::new(&program);
+        command
+            .args(["--socket", "control.sock", "status"])
+            .current_dir(folder.path())
+            .env_clear()
+            .gid(group)
+            .uid(user);
+        let output = tokio::process::Command::from(command).output().await;
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(wanted), "{mode:o}: {output:?}");
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
+}

@@ -32,6 +32,7 @@ mod reload;
 mod reprints;
 mod rules;
 mod samples;
+mod secrets;
 mod serve;
 mod service;
 mod store_contract;

@@ -44,3 +44,68 @@ async fn a_restart_keeps_articles_validators_and_bytes() {
     let asked = origin.requests("/a");
     assert!(asked.len() > 1 && asked[1..].iter().all(crate::origin::Asked::is_conditional));
 }
+
+/// Whatever key changes, the answer names it, and what it takes to put it in force.
+#[tokio::test]
+async fn a_reload_names_all_that_changed() {
+    let town = Town::new("[[feed]]\nid = \"a\"\nurl = \"http://127.0.0.1:9/\"\n").await;
+    let file = town.dir.path().join("feeds.toml");
+    let base = std::fs::read_to_string(&file).unwrap();
+    let into = |table: &str, line: &str| {
+        let head = format!("[{table}]\n");
+        assert!(base.contains(&head));
+        base.replace(&head, &format!("{head}{line}\n"))
+    };
+    let after = |lines: &str| format!("{base}{lines}\n");
+    let site = base.replace("\"Town\"", "\"City\"");
+    for (text, now, restart) in [
+        (site, "[server] title, public_url, language", ""),
+        (into("fetch", "in_flight = 7"), "[fetch]", ""),
+        (after("[poll]\nevery = \"1h\""), "[poll]", ""),
+        (after("[dedup]\nmode = \"off\""), "[dedup]", ""),
+        (after("[tags]\nauto = \"off\""), "[tags], [category]", ""),
+        (
+            after("[category.x]\ntitle = \"X\""),
+            "[tags], [category]",
+            "",
+        ),
+        (after("[publish]\nitems = 3"), "[publish]", ""),
+        (
+            after("[[rule]]\nwhen = \"true\"\nscore = 1"),
+            "[[rule]]",
+            "",
+        ),
+        (
+            after("[[feed.rule]]\nwhen = \"true\"\nscore = 1"),
+            "[[feed.rule]]",
+            "",
+        ),
+        (
+            after("[[output]]\nid = \"o\"\nwhen = \"true\""),
+            "[[output]]",
+            "",
+        ),
+        (
+            into("server", "max_connections = 7"),
+            "",
+            "[server] listen, limits",
+        ),
+        (into("store", "cache = \"32MiB\""), "", "[store]"),
+        (into("control", "mode = \"0600\""), "", "[control]"),
+        (after("[log]\nlevel = \"debug\""), "", "[log]"),
+    ] {
+        for (text, way) in [(&text, "in"), (&base, "out")] {
+            std::fs::write(&file, text).unwrap();
+            let told = town.daemon.reload().await.unwrap();
+            assert_eq!(told.settings.join(", "), now, "{way} of force: {text}");
+            assert_eq!(told.restart.join(", "), restart, "{way} of force: {text}");
+            assert!(told.added.is_empty() && told.removed.is_empty() && told.changed.is_empty());
+        }
+    }
+    std::fs::write(
+        &file,
+        base.replace("\"http://127.0.0.1:9/\"", "\"http://127.0.0.1:9/x\""),
+    )
+    .unwrap();
+    assert_eq!(town.daemon.reload().await.unwrap().changed, ["a"]);
+}
