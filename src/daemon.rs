@@ -33,6 +33,8 @@ use crate::store::{self, Store};
 
 pub use process::{asked_to_stop, run};
 
+pub use crate::serve::nice::behind_readers;
+
 /// How long readers may take to finish their requests, and visits to keep what they brought.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often what is too old is dropped.

@@ -21,6 +21,7 @@ mod conditional;
 mod connection;
 mod door;
 mod listen;
+pub mod nice;
 mod registry;
 mod route;
 mod socket;

@@ -19,20 +19,6 @@ pub(super) struct Args {
     once: bool,
 }
 
-/// How much nicer the threads that poll, read and render are than those that answer.
-#[cfg(target_os = "linux")]
-const NICER: i32 = 5;
-
-/// Readers come first: a document that is ready must not wait until a dozen others were parsed. On Linux a thread has a
-/// niceness of its own; elsewhere the whole process would have it.
-fn stand_back() {
-    #[cfg(target_os = "linux")]
-    {
-        // Whoever forbids it, as a system call filter may, has readers wait a little longer.
-        let _ = rustix::process::nice(NICER);
-    }
-}
-
 pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     let path = config::locate(global.config.as_deref())?;
     // Read once before anything starts: its mistakes belong on the terminal, and the log's settings are in it.
@@ -45,7 +31,7 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
     let clock = Arc::new(SystemClock);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .on_thread_start(stand_back)
+        .on_thread_start(daemon::behind_readers())
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     if !args.once {

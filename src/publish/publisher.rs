@@ -303,7 +303,8 @@ impl Publisher {
         self.draw(slot, false).await
     }
 
-    /// Renders a slot's document anew and puts it in its place. With `complete`, in every coding.
+    /// Renders a slot's document anew and puts it in its place. With `complete`, in every coding and at once: that is for
+    /// [`Self::refresh`], which has so many under way as there are cores.
     async fn draw(&self, slot: &Arc<Slot>, complete: bool) -> Result<Answer, Error> {
         loop {
             let settings = self.settings.load_full();
@@ -314,17 +315,21 @@ impl Publisher {
             let request = slot.request.clone();
             let used = Arc::clone(&settings);
             let seconds = self.metrics.render_seconds.clone();
-            let document = self
-                .work(move || {
-                    let started = std::time::Instant::now();
-                    let document = render::document(&used, &request, &gathered)?;
-                    if complete {
-                        document.complete();
-                    }
-                    seconds.observe(started.elapsed().as_secs_f64());
-                    Ok::<_, Error>(Arc::new(document))
-                })
-                .await?;
+            let rendering = move || {
+                let started = std::time::Instant::now();
+                let document = render::document(&used, &request, &gathered)?;
+                if complete {
+                    document.complete();
+                }
+                seconds.observe(started.elapsed().as_secs_f64());
+                Ok::<_, Error>(Arc::new(document))
+            };
+            let document = if complete {
+                // As many at once as there are cores, and never behind a queue of those that nobody else asks for.
+                apart(rendering).await?
+            } else {
+                self.work(rendering).await?
+            };
             let outdated = slot.is_dirty(document.as_of)
                 || !Arc::ptr_eq(&settings, &self.settings.load_full());
             if outdated {
@@ -351,14 +356,7 @@ impl Publisher {
     ) -> Result<T, Error> {
         // The semaphore is never closed.
         let _permit = self.renders.acquire().await;
-        tokio::task::spawn_blocking(work)
-            .await
-            .unwrap_or_else(|failure| {
-                Err(Error::Render {
-                    format: "requested",
-                    reason: failure.to_string(),
-                })
-            })
+        apart(work).await
     }
 
     /// The articles of a list that changed after `from`; `None` if that is too long ago to know.
@@ -450,6 +448,19 @@ impl Publisher {
             None => self.draw(slot, true).await,
         }
     }
+}
+
+/// Runs a rendering on a thread that may block.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|failure| {
+        Err(Error::Render {
+            format: "requested",
+            reason: failure.to_string(),
+        })
+    })
 }
 
 /// Addresses of all feeds that are public: of each list and of its archives in its formats, and OPML; of labels with at

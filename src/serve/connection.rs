@@ -85,8 +85,10 @@ impl Workers {
         let mut inboxes = Vec::new();
         for number in 0..cores.div_ceil(2).min(16) {
             let (inbox, accepted) = mpsc::unbounded_channel();
+            // This thread answers; those that its runtime starts render.
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
+                .on_thread_start(super::nice::behind_readers())
                 .build()
                 .map_err(Error::Thread)?;
             let shared = Arc::clone(shared);

@@ -214,17 +214,19 @@ impl Walk {
             }
             self.ahead.pop();
         }
-        let next_door = self
-            .chunk
-            .as_ref()
-            .is_some_and(|(begin, _)| *begin == above(at));
         if self.ahead.last().is_none_or(|(_, chunk)| at >= chunk.upper) {
+            self.ahead = table.chunks_down(&self.prefix, at, self.stride)?;
+            // Who came from next door goes on so: a look for many chunks costs little more than one for a single chunk.
+            let here = self.chunk.as_ref().map(|(begin, _)| *begin);
+            let next_door = self
+                .ahead
+                .first()
+                .is_some_and(|(_, next)| Some(next.upper) == here);
             self.stride = if next_door {
                 (self.stride * 4).min(STRIDE)
             } else {
                 1
             };
-            self.ahead = table.chunks_down(&self.prefix, at, self.stride)?;
             self.ahead.reverse();
         }
         self.chunk = self.ahead.pop();
