@@ -11,9 +11,6 @@ use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
 use crate::store;
 
-/// States that are read at a time.
-const PAGE: usize = 1000;
-
 impl Floor {
     pub(super) async fn adopt_once(&self, spread: bool) -> Result<(), store::Error> {
         self.adopted.get_or_try_init(|| self.adopt(spread)).await?;
@@ -29,31 +26,23 @@ impl Floor {
         let mut due: HashMap<SourceId, Option<Timestamp>> =
             sources.keys().map(|id| (id.clone(), None)).collect();
         let mut company = Company::with_capacity(sources.len());
-        let mut after = None;
-        loop {
-            let page = self.store.states(after, PAGE).await?;
+        store::each_state(&*self.store, |id, state| {
+            let (Some(source), Some(at)) = (sources.get(&id), due.get_mut(&id)) else {
+                return;
+            };
+            if let Some(pause) = &state.host_pause
+                && pause.until > now
+            {
+                let host = HostKey::from_name(&pause.host);
+                settings.fetcher.hosts().pause(&host, pause.until);
+            }
+            let plan = Plan::of(&settings.options, source);
             let mut rng = lock(&self.rng);
-            for (id, state) in &page {
-                let (Some(source), Some(at)) = (sources.get(id), due.get_mut(id)) else {
-                    continue;
-                };
-                if let Some(pause) = &state.host_pause
-                    && pause.until > now
-                {
-                    let host = HostKey::from_name(&pause.host);
-                    settings.fetcher.hosts().pause(&host, pause.until);
-                }
-                let plan = Plan::of(&settings.options, source);
-                let chance = spread.then_some(&mut *rng);
-                *at = Some(schedule::first_due(state, source, &plan, now, chance));
-                company.join(schedule::polled_at(state, source), id);
-            }
-            drop(rng);
-            if page.len() < PAGE {
-                break;
-            }
-            after = page.into_iter().next_back().map(|(id, _)| id);
-        }
+            let chance = spread.then_some(&mut *rng);
+            *at = Some(schedule::first_due(&state, source, &plan, now, chance));
+            company.join(schedule::polled_at(&state, source), &id);
+        })
+        .await?;
         for (id, _) in due.iter().filter(|(_, at)| at.is_none()) {
             company.join(&sources[id].url, id);
         }

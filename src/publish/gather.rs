@@ -13,11 +13,8 @@ use crate::model::article::{Article, ArticleId, Revision};
 use crate::model::label::{Cursor, LabelCount, Scope};
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
-use crate::store::{Found, Listing, Store};
+use crate::store::{self, Found, Listing, Store};
 use crate::text;
-
-/// States read from the store at once.
-const STATES: usize = 500;
 
 /// All that a document is made of.
 pub(super) struct Gathered {
@@ -329,16 +326,10 @@ pub(super) async fn states(
     settings: &Settings,
 ) -> Result<Vec<(SourceId, SourceState)>, Error> {
     let mut known = std::collections::BTreeMap::new();
-    let mut after = None;
-    loop {
-        let some = store.states(after, STATES).await?;
-        let full = some.len() == STATES;
-        after = some.last().map(|(id, _)| id.clone());
-        known.extend(some);
-        if !full {
-            break;
-        }
-    }
+    let keep = |id, state| {
+        known.insert(id, state);
+    };
+    store::each_state(store, keep).await?;
     let mut public: Vec<(SourceId, SourceState)> = settings
         .sources
         .iter()
