@@ -327,12 +327,23 @@ pub async fn commit(
         };
         return store.commit(batch, now).await.map(|_| Tally::default());
     }
+    // Boxed, since it is large, and most visits bring nothing to read.
+    Box::pin(decide(store, &visited, now, options)).await
+}
+
+/// Decides and keeps, again and again until nobody came first.
+async fn decide(
+    store: &dyn Store,
+    visited: &Visited<'_>,
+    now: Timestamp,
+    options: &Options,
+) -> Result<Tally, store::Error> {
     let mut tries = 0;
     let mut texts = near::Texts::default();
     let mut alone = None;
     loop {
         let before = store.revision();
-        let (batch, tally, lessons) = prepare(store, &visited, now, options, &mut texts).await?;
+        let (batch, tally, lessons) = prepare(store, visited, now, options, &mut texts).await?;
         match store.commit(batch, now).await {
             Ok(_) => {
                 for lesson in lessons {
@@ -369,9 +380,7 @@ async fn prepare(
         ..Batch::default()
     };
     if let Some(reading) = &visited.reading {
-        // Boxed, since it is large and most visits bring nothing to read.
-        let desk = Desk::open(store, visited.source, reading, now, options, texts);
-        let desk = Box::pin(desk).await?;
+        let desk = Desk::open(store, visited.source, reading, now, options, texts).await?;
         let kept = desk.kept();
         let (works, prints, mut counted) = desk.clear();
         let mut all_kept = true;

@@ -106,7 +106,8 @@ impl Floor {
         };
         for (other, its) in self.company_of(&due, source, &fetched).await {
             let landing = self.take_off(&other.source);
-            let polled = self.settle(other, &its, fetched.again(), &journey).await;
+            // Boxed: few visits are for two, and every one would be as large.
+            let polled = Box::pin(self.settle(other, &its, fetched.again(), &journey)).await;
             landing.report(&polled);
         }
         self.settle(due, source, fetched, &journey).await

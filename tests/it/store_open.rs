@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aggd::control::Client;
 use aggd::ops::Request;
-use aggd::ops::feeds::Fetch;
+use aggd::ops::visits::Fetch;
 use aggd::store::{self, Error, Found};
 
 use crate::furnished::{furnish, opened, options, seen};
