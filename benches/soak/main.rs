@@ -69,6 +69,8 @@ fn arguments() -> Arguments {
 #[tokio::main]
 async fn main() {
     let arguments = arguments();
+    // An error says that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let temporary = tempfile::tempdir().unwrap();
     let dir = arguments
         .keep
