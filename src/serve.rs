@@ -82,7 +82,7 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address is taken, not ours, or not allowed.
-    #[error("cannot listen on {place}: {source}")]
+    #[error("cannot listen on {place}")]
     Listen {
         /// Address, path or name.
         place: String,

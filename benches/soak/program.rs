@@ -65,8 +65,10 @@ impl fmt::Display for Sample {
 
 impl Program {
     pub(crate) async fn start(dir: &Path, sources: &Sources) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = port.local_addr().unwrap().port();
+        let port = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port()
+        };
         std::fs::write(dir.join("feeds.toml"), feeds_toml(port, sources)).unwrap();
         let log = std::fs::File::create(dir.join("aggd.log")).unwrap();
         let child = aggd(dir)

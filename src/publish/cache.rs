@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
-use super::address::Request;
+use super::address::{List, Request};
 use super::document::Document;
 use crate::model::article::{ArticleId, Revision};
 use crate::model::label::Scope;
@@ -240,7 +240,9 @@ impl Cache {
         let mut wanted = Vec::new();
         for slot in slots.values().filter(|slot| dirty.touches(&slot.depends)) {
             *slot.dirtied.lock().unwrap_or_else(PoisonError::into_inner) = revision;
-            if slot.wanted.swap(false, Relaxed) && slot.document.load().is_some() {
+            // A search reads much, and every commit concerns it: made ahead of those who ask, it would keep lists waiting.
+            let is_search = matches!(slot.request.list(), Some(List::Search));
+            if !is_search && slot.wanted.swap(false, Relaxed) && slot.document.load().is_some() {
                 wanted.push(Arc::clone(slot));
             } else {
                 self.clear(slot);
