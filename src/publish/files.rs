@@ -13,6 +13,26 @@ pub(super) struct File {
     pub(super) duration: Option<u64>,
 }
 
+impl File {
+    /// Without a title; its type is told by the address where nobody says it.
+    fn of(
+        url: String,
+        media_type: Option<&str>,
+        length: Option<u64>,
+        duration: Option<u64>,
+    ) -> Self {
+        Self {
+            media_type: media_type
+                .and_then(plain::media_type)
+                .unwrap_or_else(|| plain::media_type_of(&url).to_owned()),
+            url,
+            title: None,
+            length: length.filter(|bytes| i64::try_from(*bytes).is_ok()),
+            duration: duration.filter(|seconds| *seconds > 0),
+        }
+    }
+}
+
 /// A picture in a size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Picture {
@@ -31,18 +51,10 @@ pub(super) fn files(entry: &Entry) -> Vec<File> {
         if out.iter().any(|file| file.url == url) {
             continue;
         }
+        let media_type = enclosure.mime_type.as_deref();
         out.push(File {
-            media_type: enclosure
-                .mime_type
-                .as_deref()
-                .and_then(plain::media_type)
-                .unwrap_or_else(|| plain::media_type_of(&url).to_owned()),
-            url,
             title: plain::some_line(enclosure.title.as_deref()),
-            length: enclosure
-                .length
-                .filter(|bytes| i64::try_from(*bytes).is_ok()),
-            duration: enclosure.duration.filter(|seconds| *seconds > 0),
+            ..File::of(url, media_type, enclosure.length, enclosure.duration)
         });
     }
     out
@@ -58,19 +70,9 @@ pub(super) fn media(entry: &Entry, files: &[File]) -> Vec<File> {
         if files.iter().chain(&out).any(|file| file.url == url) {
             continue;
         }
-        out.push(File {
-            media_type: content
-                .media_type
-                .as_deref()
-                .and_then(plain::media_type)
-                .unwrap_or_else(|| plain::media_type_of(&url).to_owned()),
-            url,
-            title: None,
-            length: content
-                .length
-                .filter(|bytes| *bytes > 0 && i64::try_from(*bytes).is_ok()),
-            duration: content.duration.filter(|seconds| *seconds > 0),
-        });
+        let length = content.length.filter(|bytes| *bytes > 0);
+        let media_type = content.media_type.as_deref();
+        out.push(File::of(url, media_type, length, content.duration));
     }
     out
 }
