@@ -52,7 +52,8 @@ pub struct Options {
     pub turns: Arc<Turns>,
 }
 
-/// Who waits for whom: one for all visits, whatever a reload changes.
+/// Who waits for whom: one for all visits under the same settings. Visits that a reload overtakes do without: what they
+/// decide is checked at the commit all the same.
 #[derive(Debug)]
 pub struct Turns {
     /// Who came second decides again alone: many that bring one story at the same moment would else make each other's

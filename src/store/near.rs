@@ -486,18 +486,15 @@ pub(super) fn settle(
     let Some(gone) = before.and_then(|before| lsh.expire(before)) else {
         return Ok(Vec::new());
     };
-    let mut keys = Vec::new();
-    let mut after: Option<Vec<u8>> = None;
+    let mut keys: Vec<ItemKey> = Vec::new();
     loop {
-        let some = runs(core, after.as_deref(), AT_ONCE)?;
-        after = some.last().map(|(key, _)| key.clone());
-        let count = some.len();
-        let old = some
+        let before = keys.len();
+        let page = runs(core, keys.last().map(Vec::as_slice), AT_ONCE)?;
+        let old = page
             .into_iter()
             .take_while(|(_, run)| run.is_none_or(|run| run.last() <= gone));
-        let before = keys.len();
         keys.extend(old.map(|(key, _)| key));
-        if keys.len() - before < count || count == 0 {
+        if keys.len() - before < AT_ONCE {
             return Ok(keys);
         }
     }

@@ -120,21 +120,27 @@ fn prints_of_nobody(
     let last = some.last().map(|(key, _)| key.clone());
     let mut doomed = Vec::new();
     for (key, run) in some {
-        let mut holds = false;
-        if let Some(run) = run {
-            // The newest one tells where counting goes on.
-            holds = run.last() == newest;
-            let mut prints = if holds { Vec::new() } else { run.prints(core)? }.into_iter();
-            while let (false, Some(print)) = (holds, prints.next()) {
-                let spot = spot(Key::Guid(print.copy.0));
-                holds = !spot.holders(&core.index.read())?.is_empty();
-            }
-        }
-        if !holds {
+        // The newest one tells where counting goes on.
+        let stays = match run {
+            Some(run) => run.last() == newest || leads_somewhere(core, &run)?,
+            None => false,
+        };
+        if !stays {
             doomed.push(key);
         }
     }
     Ok((last, doomed))
+}
+
+/// True if an article has one of these copies.
+fn leads_somewhere(core: &Core, run: &near::Run) -> Result<bool, Error> {
+    for print in run.prints(core)? {
+        let spot = spot(Key::Guid(print.copy.0));
+        if !spot.holders(&core.index.read())?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn drop_some(writer: &mut Writer, doomed: &[u64], now: Timestamp) -> Result<u64, Error> {
