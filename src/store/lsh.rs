@@ -180,8 +180,8 @@ impl Lsh {
         self.chunks.get(place / CHUNK)?.get(place % CHUNK)
     }
 
-    /// The places of a chain, the newest first.
-    fn chain(&self, band: usize, key: u32) -> impl Iterator<Item = (usize, &Slot)> {
+    /// The places of a chain down to a number, the newest first.
+    fn chain(&self, band: usize, key: u32, from: u64) -> impl Iterator<Item = (usize, &Slot)> {
         let mut node = if key == 0 || self.heads.is_empty() {
             0
         } else {
@@ -190,7 +190,7 @@ impl Lsh {
         std::iter::from_fn(move || {
             while node != 0 {
                 let (place, of) = ((node as usize - 1) / BANDS, (node as usize - 1) % BANDS);
-                let slot = self.slot(place)?;
+                let slot = self.slot(place).filter(|slot| slot.number >= from)?;
                 node = slot.next[of];
                 if of == band && slot.bands[band] == key {
                     return Some((place, slot));
@@ -203,37 +203,31 @@ impl Lsh {
     /// True if the headline is one of a series, as far as is known and with `more` that are not in here.
     #[must_use]
     pub fn is_series(&self, key: u32, more: usize) -> bool {
-        key != 0 && self.chain(SERIES, key).take(SERIES_FROM).count() + more >= SERIES_FROM
+        key != 0 && self.chain(SERIES, key, 0).take(SERIES_FROM).count() + more >= SERIES_FROM
     }
 
     /// Texts that may be the same as one, the most alike first.
     #[must_use]
     pub fn find(&self, sought: &Signature, range: &Range) -> Vec<Hit> {
+        let (from, to) = range.numbers;
+        let newest = |band: usize, most: usize| {
+            self.chain(band, sought.bands[band], from)
+                .take(most)
+                .map(|(place, _)| place)
+        };
         let mut places: Vec<usize> = Vec::new();
         for band in 0..BODY_BANDS {
-            places.extend(
-                self.chain(band, sought.bands[band])
-                    .take(BUCKET)
-                    .map(|(place, _)| place),
-            );
+            places.extend(newest(band, BUCKET));
         }
         for band in BODY_BANDS..BODY_BANDS + LEAD_BANDS {
             let before = places.len();
-            places.extend(
-                self.chain(band, sought.bands[band])
-                    .take(BUCKET)
-                    .map(|(place, _)| place),
-            );
+            places.extend(newest(band, BUCKET));
             // So many texts begin like this that it says nothing.
             if places.len() - before == BUCKET {
                 places.truncate(before);
             }
         }
-        let titled: Vec<usize> = self
-            .chain(TITLE, sought.bands[TITLE])
-            .take(TITLES)
-            .map(|(place, _)| place)
-            .collect();
+        let titled: Vec<usize> = newest(TITLE, TITLES).collect();
         places.extend(&titled);
         places.sort_unstable_by(|a, b| b.cmp(a));
         places.dedup();
@@ -242,8 +236,7 @@ impl Lsh {
             .into_iter()
             .filter_map(|place| {
                 let slot = self.slot(place)?;
-                let (from, to) = range.numbers;
-                let fits = (from..=to).contains(&slot.number)
+                let fits = slot.number <= to
                     && slot.at >= range.since
                     && range.reach.covers(here, (slot.source, slot.shelf));
                 let estimate = sought.sketch.estimate(&slot.sketch);
