@@ -14,7 +14,7 @@ mod turn;
 mod visit;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,9 @@ use queue::Queue;
 use schedule::Plan;
 use turn::Until;
 
-/// Documents that may be read but not yet kept: enough of them to share one wait for the disk.
-const TABLES: usize = 16;
+/// Documents that may be read but not yet kept: enough of them to share one wait for the disk. When as many more wait to
+/// be read, nobody else sets out: they would only bring more of what takes memory.
+const TABLES: usize = 12;
 
 /// Sources that wait for their host with their state at hand. A host may have ten thousand; the rest are read again.
 const STATES: usize = 1024;
@@ -158,6 +159,8 @@ struct Floor {
     readers: Semaphore,
     /// What has been read takes several times the memory of what came, until it is kept.
     tables: Semaphore,
+    /// Documents that wait for a table.
+    piled: AtomicUsize,
     tasks: TaskTracker,
     beat: Mutex<Instant>,
     adopted: OnceCell<()>,
@@ -232,6 +235,7 @@ impl Poller {
                 stirred: watch::Sender::new(()),
                 readers: Semaphore::new(cores),
                 tables: Semaphore::new(TABLES),
+                piled: AtomicUsize::new(0),
                 tasks: TaskTracker::new(),
                 beat: Mutex::new(Instant::now()),
                 adopted: OnceCell::new(),

@@ -18,6 +18,8 @@ use super::{Error, Options};
 const SLICE: usize = 4 << 10;
 /// What every visit may hold without asking: most feeds need no more.
 const FREE: usize = 64 << 10;
+/// What the transport may have in its buffers of each visit beside that.
+const BUFFERED: usize = 256 << 10;
 /// Room that is made at once where a length was announced: memory that nothing is written to costs nothing.
 const ROOM: usize = 256 << 10;
 /// A larger body comes in pieces of this size: one that grows in one piece is moved again and again, and takes twice its
@@ -35,9 +37,9 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// `bytes` for all: what each visit has for free and the one body beyond it count, too.
+    /// `bytes` for all: what each visit has for free or in buffers, and the one body beyond it count, too.
     pub(super) fn new(bytes: usize, options: &Options) -> Self {
-        let free = options.in_flight.saturating_mul(FREE);
+        let free = options.in_flight.saturating_mul(FREE + BUFFERED);
         let beyond = usize::try_from(options.max_body).unwrap_or(usize::MAX);
         let lent = bytes
             .saturating_sub(free)

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::company::ask_alike;
 use super::queue::Waiting;
-use super::{Desk, Floor, Polled, lock, schedule};
+use super::{Desk, Floor, Polled, TABLES, lock, schedule};
 use crate::fetch::{HostKey, Permit, Welcome};
 use crate::model::source::{Source, SourceId};
 use crate::model::time::Timestamp;
@@ -163,7 +163,8 @@ impl Floor {
 
     /// Visits that may start.
     fn room(&self, desk: &Desk) -> usize {
-        if desk.holding {
+        // The end of a visit wakes the loop, and what is piled up are visits under way.
+        if desk.holding || self.piled.load(Ordering::Relaxed) >= TABLES {
             return 0;
         }
         let most = self.settings.load().fetcher.options().in_flight.max(1);

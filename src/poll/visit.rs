@@ -1,8 +1,10 @@
 //! One visit: fetch, read, plan, commit. Whatever happens on the way becomes an outcome, and is kept.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::company::{ask_alike, know_alike};
@@ -183,7 +185,7 @@ impl Floor {
         // Until the end of this, whatever it is.
         let _table = match &fetched {
             Fetched::Document { hash, .. } if due.state.body_hash != Some(*hash) => {
-                self.tables.acquire().await.ok()
+                self.table().await
             }
             _ => None,
         };
@@ -236,6 +238,15 @@ impl Floor {
         let state = schedule::after(state, &visited, &plan, &mut lock(&self.rng));
         let errand = Errand { id, lease, before };
         self.keep(errand, source, state, found, settings, now).await
+    }
+
+    /// A place for a document to be read and kept.
+    async fn table(&self) -> Option<SemaphorePermit<'_>> {
+        self.piled.fetch_add(1, Ordering::Relaxed);
+        // Never closed.
+        let table = self.tables.acquire().await.ok();
+        self.piled.fetch_sub(1, Ordering::Relaxed);
+        table
     }
 
     /// Steps 2 and 3, on the blocking pool, one per core at a time.

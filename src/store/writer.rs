@@ -35,7 +35,7 @@ const MANY: usize = 8;
 /// Changed items of the index that wait for sled at most.
 pub(super) const FLUSH_ITEMS: usize = 8192;
 /// Bytes of them.
-pub(super) const FLUSH_BYTES: usize = 12 << 20;
+pub(super) const FLUSH_BYTES: usize = 4 << 20;
 /// How long they wait at most.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
 /// Below this, nothing is written: sled must never meet a full disk.

@@ -14,8 +14,8 @@ use crate::store::codec::{In, Out};
 use crate::store::log::Pos;
 use crate::store::packed;
 
-/// sled's segments: its own default makes many small ones.
-const SEGMENT: usize = 8 << 20;
+/// sled's segments. Three buffers of this size are in memory, and an item larger than a quarter of it gets a file of its own.
+const SEGMENT: usize = 2 << 20;
 /// Where sled has its [`Mark`].
 const MARK: &[u8] = b"mw";
 /// Where it has its size when it was fresh.
