@@ -17,6 +17,10 @@ use crate::model::source::{Proxy, Source};
 /// Bytes that the head of an answer may have.
 pub(super) const MAX_HEAD: u32 = 64 << 10;
 
+/// Connections to a host that are kept for the next visit: as many as may be busy at a time, or some would be closed and
+/// opened again all the while.
+const IDLE: usize = 2;
+
 /// What makes one client differ from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Way {
@@ -97,7 +101,7 @@ impl Clients {
             .no_gzip()
             .no_brotli()
             .connect_timeout(self.connect_timeout)
-            .pool_max_idle_per_host(1)
+            .pool_max_idle_per_host(IDLE)
             .pool_idle_timeout(Duration::from_secs(5))
             .http2_max_header_list_size(MAX_HEAD)
             .http1_ignore_invalid_headers_in_responses(true)
