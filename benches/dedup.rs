@@ -13,6 +13,7 @@
     reason = "the articles come from the tests, which use more of them"
 )]
 
+mod ratio;
 #[path = "../tests/it/reprints.rs"]
 mod reprints;
 
@@ -49,6 +50,7 @@ fn main() {
     let source = SourceId::new("bench").expect("a name of the allowed form");
     let mut signatures = Vec::new();
     let mut shapes: Vec<Shape> = Vec::new();
+    let mut dearest = 0.0_f64;
     println!("{:<44} {:>10}", "stage, texts of 3 KB", "us/entry");
     for tongue in TONGUES {
         let texts = texts(tongue);
@@ -97,9 +99,15 @@ fn main() {
                 per_entry(took)
             );
         }
+        dearest = dearest.max(per_entry(fold + shape + sign));
         signatures.extend(own.iter().map(|shape| shape.signature(0, &source, None)));
         shapes.extend(own);
     }
+    ratio::at_most(
+        "dedup: ms an entry until it can be looked up, dearest language",
+        dearest / 1e3,
+        0.3,
+    );
     println!(
         "\n{:>12} {:>12} {:>12} {:>14} {:>12} {:>12}",
         "signatures", "us/look-up", "us/insert", "rebuilt in s", "bytes each", "candidates"
@@ -151,6 +159,18 @@ fn index(size: usize, real: &[Signature]) {
         lsh.bytes() / lsh.len(),
         candidates as f64 / real.len() as f64,
     );
+    if size == 200_000 {
+        ratio::at_most(
+            "dedup: s until 200,000 signatures are in memory",
+            rebuilt.as_secs_f64(),
+            2.0,
+        );
+        ratio::at_most(
+            "dedup: bytes of a signature",
+            (lsh.bytes() / lsh.len()) as f64,
+            1024.0,
+        );
+    }
 }
 
 fn noise(dice: &mut fastrand::Rng) -> Signature {

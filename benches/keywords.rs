@@ -6,6 +6,8 @@
 //! recall and F1 of the first five keywords, averaged over the texts, and the same once the collection's own frequencies
 //! were learnt. Keywords count as equal if their last words are in the same number.
 
+mod ratio;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
@@ -55,6 +57,7 @@ const TEXTS: &[(&str, &str, &str)] = &[
 ];
 
 fn main() {
+    let mut slowest = 0.0_f64;
     for (language, headline, text) in TEXTS {
         let length = if text.len() == text.chars().count() || *language == "fr" || *language == "de"
         {
@@ -73,6 +76,7 @@ fn main() {
             std::hint::black_box(extract(headline, &body, language, &learnt));
         }
         let each = begin.elapsed().as_secs_f64() * 1000.0 / f64::from(times);
+        slowest = slowest.max(each);
         say(&format!(
             "{language}: {each:.3} ms an article, the first {:.0} ms: {}",
             first.as_secs_f64() * 1000.0,
@@ -80,6 +84,7 @@ fn main() {
         ));
     }
     say(&format!("resident: {} MiB", resident()));
+    ratio::at_most("keywords: ms an article, slowest language", slowest, 1.0);
     let sets = std::env::var("AGGD_KEYWORDS").unwrap_or_default();
     for set in sets.split_whitespace() {
         let Some((dir, language)) = set.rsplit_once(':') else {

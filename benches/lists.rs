@@ -16,6 +16,8 @@
     reason = "a bench prints its table, and stops where it cannot go on"
 )]
 
+mod ratio;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -332,8 +334,13 @@ fn hot(tags: u64) -> Vec<(String, Scope)> {
         .collect()
 }
 
-/// How long it takes until every feed shows what was committed. True if each was in time and no other was touched.
-async fn news(store: &dyn Store, publisher: &Arc<Publisher>, articles: u64, tags: u64) -> bool {
+/// How long it takes at worst until every feed shows what was committed, and how many others were made anew.
+async fn news(
+    store: &dyn Store,
+    publisher: &Arc<Publisher>,
+    articles: u64,
+    tags: u64,
+) -> (Duration, usize) {
     const ROUNDS: u64 = 60;
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();
@@ -352,7 +359,7 @@ async fn news(store: &dyn Store, publisher: &Arc<Publisher>, articles: u64, tags
         assert_eq!(before.len(), hot.len(), "an address moved");
         let change = article(articles + round, tags, &mut dice);
         let Change::New { article, .. } = &change else {
-            return false;
+            panic!("a new article");
         };
         let head = article.head.clone();
         let batch = Batch {
@@ -410,7 +417,7 @@ async fn news(store: &dyn Store, publisher: &Arc<Publisher>, articles: u64, tags
         times,
     );
     println!("{disturbed} feeds were made anew that no commit concerned");
-    slowest < Duration::from_secs(1) && disturbed == 0
+    (slowest, disturbed)
 }
 
 async fn measure(articles: u64, tags: u64, rounds: usize) {
@@ -486,8 +493,20 @@ async fn measure(articles: u64, tags: u64, rounds: usize) {
         resident() - open
     );
     search(&publisher).await;
-    let in_time = news(&*store, &publisher, articles, tags).await;
+    let (shown, disturbed) = news(&*store, &publisher, articles, tags).await;
+    let in_time = shown < Duration::from_secs(1) && disturbed == 0;
     store.close().await.unwrap();
+    ratio::at_most(
+        "lists: ms of the newest fifty, slowest kind, median",
+        slowest,
+        5.0,
+    );
+    ratio::at_most("lists: MiB more in memory for one tag of them", grown, 4.0);
+    ratio::at_most(
+        "lists: s until a feed shows a commit, at worst",
+        shown.as_secs_f64(),
+        1.0,
+    );
     assert!(slowest < 5.0, "a list takes {slowest:.1} ms");
     assert!(grown < 4.0, "memory grows with tags that nobody asked for");
     assert!(in_time, "a change came late, or where it does not belong");

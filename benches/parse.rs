@@ -10,6 +10,8 @@
     reason = "a bench prints its table, and stops where it cannot go on"
 )]
 
+mod ratio;
+
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -80,12 +82,35 @@ fn main() {
         "cleaned",
         "entries/s"
     );
-    for sample in samples {
-        measure(sample, budget);
-    }
+    let measured: Vec<Ratios> = samples.map(|sample| measure(sample, budget)).collect();
     println!(
         "MB/s of input, entries/s with cleaning; ×feed-rs compares without cleaning, \"cleaned\" with it"
     );
+    let worst = |of: fn(&Ratios) -> f64| measured.iter().map(of).fold(f64::MAX, f64::min);
+    ratio::at_least(
+        "parse: speed beside feed-rs, slowest file",
+        worst(|of| of.feed_rs),
+        2.0,
+    );
+    ratio::at_least(
+        "parse: speed beside rss and atom_syndication, slowest file",
+        worst(|of| of.format),
+        0.5,
+    );
+    ratio::at_least(
+        "parse: speed beside feed-rs, cleaning HTML",
+        worst(|of| of.cleaned),
+        1.0,
+    );
+}
+
+/// How many times as fast as others.
+struct Ratios {
+    feed_rs: f64,
+    /// The crate made for the format.
+    format: f64,
+    /// feed-rs, which cleans nothing, beside us with cleaning.
+    cleaned: f64,
 }
 
 impl Sample {
@@ -98,7 +123,7 @@ impl Sample {
     }
 }
 
-fn measure(sample: &Sample, budget: Duration) {
+fn measure(sample: &Sample, budget: Duration) -> Ratios {
     let raw = Options {
         clean_html: false,
         ..Options::default()
@@ -145,6 +170,11 @@ fn measure(sample: &Sample, budget: Duration) {
         feed_rs / cleaned,
         as_f64(sample.entries) / cleaned,
     );
+    Ratios {
+        feed_rs: feed_rs / ours,
+        format: format / ours,
+        cleaned: feed_rs / cleaned,
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]

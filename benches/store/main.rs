@@ -17,6 +17,8 @@
     reason = "a bench prints its table, and stops where it cannot go on"
 )]
 
+#[path = "../ratio.rs"]
+mod ratio;
 mod sample;
 mod sqlite;
 
@@ -176,11 +178,11 @@ fn report(dir: &Path, n: u64, beside: bool) {
 
 fn line(name: &str, value: f64, unit: &str, limit: Option<f64>) {
     let digits = usize::from(value < 1000.0) * 2;
-    let verdict = limit.map_or(String::new(), |limit| {
-        let word = if value <= limit { "ok" } else { "MISSED" };
-        format!("  (<= {limit:.1}: {word})")
-    });
-    println!("{name:34} {value:>12.digits$} {unit}{verdict}");
+    println!("{name:34} {value:>12.digits$} {unit}");
+    if let Some(limit) = limit {
+        let unit = if unit.is_empty() { "times" } else { unit };
+        ratio::at_most(&format!("store: {name} ({unit})"), value, limit);
+    }
 }
 
 fn mb(bytes: f64) -> f64 {

@@ -2,8 +2,9 @@
 //!
 //! Three processes on loopback: an origin with many feeds on many hosts, the real aggd on an empty store, and a bare loop
 //! of reqwest that fetches the same addresses, decodes the bodies and throws them away. Three rounds each: all is new,
-//! nothing changed (304), one new entry in each feed. Figures are CPU seconds of the process alone; ratios within one
-//! run say more than seconds.
+//! nothing changed (304), one new entry in each feed. What is installed of `sfeed_update`, newsboat and reader (for Python;
+//! the environment variable PYTHON names an interpreter that has it) does the same rounds on the same origin. Figures are
+//! CPU seconds of the process alone; ratios within one run say more than seconds.
 
 #![expect(
     clippy::print_stdout,
@@ -11,16 +12,18 @@
     reason = "a bench prints its table, and stops where it cannot go on"
 )]
 
+mod origin;
+mod peers;
+#[path = "../ratio.rs"]
+mod ratio;
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use peers::Peer;
 
 /// Bytes of an entry's text.
 const TEXT: usize = 3000;
@@ -51,7 +54,7 @@ fn main() {
         .build()
         .unwrap();
     match named("--part").as_deref() {
-        Some("origin") => runtime.block_on(origin(size)),
+        Some("origin") => runtime.block_on(origin::origin(size)),
         Some("bare") => runtime.block_on(bare()),
         _ => measure(size, &named("--spacing").unwrap_or_else(|| "0s".to_owned())),
     }
@@ -107,21 +110,8 @@ fn measure(size: Size, spacing: &str) {
         )
     };
     let home = tempfile::tempdir().unwrap();
-    let mut text = format!(
-        "[server]\nlisten = \"unix:{home}/http.sock\"\npublic_url = \"http://news.example/\"\n[store]\npath = \"{home}/store\"\n\
-         [control]\nsocket = \"{home}/control.sock\"\n[poll]\nevery = \"1d\"\n\
-         [fetch]\nallow_private = [\"127.0.0.0/8\"]\nper_host = {{ at_once = 2, spacing = \"{spacing}\" }}\n",
-        home = home.path().display()
-    );
-    for feed in 0..size.feeds {
-        write!(
-            text,
-            "[[feed]]\nid = \"f{feed}\"\nurl = \"{}\"\n",
-            address(feed)
-        )
-        .unwrap();
-    }
-    std::fs::write(home.path().join("feeds.toml"), text).unwrap();
+    let addresses: Vec<String> = (0..size.feeds).map(address).collect();
+    write_config(home.path(), spacing, &addresses);
     println!(
         "{} feeds on {} hosts, {} entries of some {TEXT} bytes each; spacing {spacing}",
         size.feeds, size.hosts, size.entries
@@ -131,11 +121,12 @@ fn measure(size: Size, spacing: &str) {
         "round", "aggd s", "CPU s", "feeds/s", "ms/new", "peak MB", "bare s", "CPU s", "× CPU"
     );
     let mut bare = Part::start("bare", size);
-    for feed in 0..size.feeds {
-        bare.tell(&address(feed));
+    for address in &addresses {
+        bare.tell(address);
     }
     bare.tell("");
     let mut aggd = None;
+    let mut peers = Peer::installed(&addresses);
     for (round, new) in [("first", size.entries), ("unchanged", 0), ("one new", 1)] {
         if new == 1 {
             origin.tell("evolve");
@@ -143,9 +134,8 @@ fn measure(size: Size, spacing: &str) {
         }
         bare.tell("go");
         let answer = bare.hear();
-        let (loop_time, loop_cpu) = answer.split_once(' ').unwrap();
-        let (loop_time, loop_cpu): (f64, f64) =
-            (loop_time.parse().unwrap(), loop_cpu.parse().unwrap());
+        let mut numbers = answer.split(' ').map(|number| number.parse().unwrap());
+        let (loop_time, loop_cpu): (f64, f64) = (numbers.next().unwrap(), numbers.next().unwrap());
         let begun = Instant::now();
         let asked = |origin: &mut Part| {
             origin.tell("count");
@@ -180,15 +170,70 @@ fn measure(size: Size, spacing: &str) {
             } else {
                 format!("{:.3}", used * 1e3 / as_f64(entries))
             },
-            memory(running.0.id(), "VmHWM"),
+            memory(running.0.id(), "VmHWM").unwrap(),
             used / loop_cpu
         );
+        for peer in &mut peers {
+            beside(peer, round, used, loop_cpu, size.feeds);
+        }
+        match round {
+            "first" => {
+                let each = used * 1e3 / as_f64(entries);
+                ratio::at_most("ingest: ms of CPU a new entry", each, 0.4);
+            }
+            "unchanged" => {
+                let what = "ingest: CPU beside a bare loop, unchanged";
+                ratio::at_most(what, used / loop_cpu, 4.0);
+            }
+            _ => {
+                let what = "ingest: CPU beside a bare loop, one new entry";
+                ratio::at_most(what, used / loop_cpu, 10.0);
+            }
+        }
     }
     let running = aggd.unwrap();
+    #[expect(clippy::cast_precision_loss, reason = "megabytes")]
+    let peak = memory(running.0.id(), "VmHWM").unwrap() as f64;
+    ratio::at_most("ingest: MB of memory at the most", peak, 150.0);
     println!(
         "aggd holds {} MB at the end",
-        memory(running.0.id(), "VmRSS")
+        memory(running.0.id(), "VmRSS").unwrap()
     );
+}
+
+/// The same round by another program, on the line below ours.
+fn beside(peer: &mut Peer, round: &str, used: f64, loop_cpu: f64, feeds: usize) {
+    let spent = peer.round();
+    println!(
+        "{:<11} | {:>8.2} {:>8.2} {:>9.0} {:>8} {:>8} | {:>8} {:>8} | {:>6.2}",
+        format!("  {}", peer.name()),
+        spent.seconds,
+        spent.cpu,
+        as_f64(feeds) / spent.seconds,
+        "",
+        spent.megabytes,
+        "",
+        "",
+        spent.cpu / loop_cpu
+    );
+    if let Some(limit) = peer.limit().filter(|_| round == "first") {
+        let what = format!("ingest: CPU beside {}, first round", peer.name());
+        ratio::at_most(&what, used / spent.cpu, limit);
+    }
+}
+
+/// feeds.toml for all of them.
+fn write_config(home: &Path, spacing: &str, addresses: &[String]) {
+    let mut text = format!(
+        "[server]\nlisten = \"unix:{home}/http.sock\"\npublic_url = \"http://news.example/\"\n[store]\npath = \"{home}/store\"\n\
+         [control]\nsocket = \"{home}/control.sock\"\n[poll]\nevery = \"1d\"\n\
+         [fetch]\nallow_private = [\"127.0.0.0/8\"]\nper_host = {{ at_once = 2, spacing = \"{spacing}\" }}\n",
+        home = home.display()
+    );
+    for (number, address) in addresses.iter().enumerate() {
+        write!(text, "[[feed]]\nid = \"f{number}\"\nurl = \"{address}\"\n").unwrap();
+    }
+    std::fs::write(home.join("feeds.toml"), text).unwrap();
 }
 
 /// The real program.
@@ -241,12 +286,12 @@ fn cpu(process: u32) -> f64 {
     f64::from(ticks) / as_f64(usize::try_from(rustix::param::clock_ticks_per_second()).unwrap())
 }
 
-/// A line of `/proc/PID/status` in megabytes.
-fn memory(process: u32, name: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kilobytes / 1024
+/// A line of `/proc/PID/status` in megabytes; `None` if the process has ended.
+fn memory(process: u32, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes / 1024)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
@@ -296,159 +341,5 @@ async fn bare() {
             begun.elapsed().as_secs_f64(),
             cpu(std::process::id()) - before
         );
-    }
-}
-
-/// The origin: says its port, then obeys `evolve` (one more entry in each feed) and `count` (requests so far).
-async fn origin(size: Size) {
-    let version = Arc::new(AtomicUsize::new(0));
-    let asked = Arc::new(AtomicUsize::new(0));
-    let mut port = 0;
-    for host in 0..size.hosts {
-        let address = format!("127.20.{}.{}", host / 250, host % 250 + 1);
-        let listener = TcpListener::bind((address.as_str(), port)).await.unwrap();
-        port = listener.local_addr().unwrap().port();
-        let (version, asked) = (Arc::clone(&version), Arc::clone(&asked));
-        spawn(async move {
-            loop {
-                let Ok((stream, _)) = listener.accept().await else {
-                    continue;
-                };
-                let (version, asked) = (Arc::clone(&version), Arc::clone(&asked));
-                spawn(async move {
-                    // Whoever asks may go away at any time.
-                    let _ = converse(stream, size.entries, &version, &asked).await;
-                });
-            }
-        });
-    }
-    println!("{port}");
-    let (lines, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            let _ = lines.send(line);
-        }
-    });
-    while let Some(line) = heard.recv().await {
-        if line == "evolve" {
-            version.fetch_add(1, Ordering::SeqCst);
-        }
-        println!("{}", asked.load(Ordering::SeqCst));
-    }
-}
-
-fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the process ends with its standard input, and the tasks with it"
-    )]
-    tokio::spawn(task);
-}
-
-async fn converse(
-    mut stream: TcpStream,
-    entries: usize,
-    version: &AtomicUsize,
-    asked: &AtomicUsize,
-) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut head = Vec::new();
-    loop {
-        head.clear();
-        while !head.ends_with(b"\r\n\r\n") {
-            if stream.read_buf(&mut head).await? == 0 {
-                return Ok(());
-            }
-        }
-        let text = String::from_utf8_lossy(&head);
-        let path = text.split(' ').nth(1).unwrap_or("/0");
-        let feed: usize = path[1..].parse().unwrap_or(0);
-        let version = version.load(Ordering::SeqCst);
-        let tag = format!("\"{feed}-{version}\"");
-        asked.fetch_add(1, Ordering::SeqCst);
-        let known = text
-            .lines()
-            .filter_map(|line| line.split_once(':'))
-            .any(|(name, value)| name.eq_ignore_ascii_case("if-none-match") && value.trim() == tag);
-        if known {
-            let head = format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n");
-            stream.write_all(head.as_bytes()).await?;
-            continue;
-        }
-        let body = document(feed, version, entries);
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\nETag: {tag}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(body.as_bytes()).await?;
-    }
-}
-
-/// A feed whose entries are told nowhere else; each version has one more than the last, and the oldest falls out.
-fn document(feed: usize, version: usize, entries: usize) -> String {
-    let mut body = format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<rss version=\"2.0\"><channel><title>Feed {feed}</title>\
-         <link>http://site{feed}.example/</link><description>One of many</description>\n"
-    );
-    for number in (version..version + entries).rev() {
-        let mut words = Words((feed * 100_003 + number * 7 + 1) as u64);
-        let title = words.some(40);
-        let html = words.html();
-        writeln!(
-            body,
-            "<item><title>{title}</title><link>http://site{feed}.example/{number}</link><guid isPermaLink=\"false\">{feed}-{number}</guid>\
-             <pubDate>Sun, {:02} Feb 2026 {:02}:{:02}:00 GMT</pubDate><description><![CDATA[{html}]]></description></item>",
-            number / 1440 % 27 + 1,
-            number / 60 % 24,
-            number % 60
-        )
-        .unwrap();
-    }
-    body.push_str("</channel></rss>\n");
-    body
-}
-
-/// Words from a generator that always says the same.
-struct Words(u64);
-
-impl Words {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed ^ (mixed >> 27)
-    }
-
-    /// So many bytes of words, at least.
-    fn some(&mut self, bytes: usize) -> String {
-        const SYLLABLES: [&str; 16] = [
-            "ka", "lo", "mi", "ter", "ran", "so", "vel", "un", "pri", "do", "gam", "es", "hil",
-            "tu", "bor", "ny",
-        ];
-        let mut text = String::new();
-        while text.len() < bytes {
-            if !text.is_empty() {
-                text.push(' ');
-            }
-            let drawn = self.next();
-            for syllable in 0..=(drawn % 3) {
-                let at = usize::try_from(drawn >> (8 + 4 * syllable) & 15).unwrap();
-                text.push_str(SYLLABLES[at]);
-            }
-        }
-        text
-    }
-
-    fn html(&mut self) -> String {
-        let mut html = String::new();
-        while html.len() < TEXT {
-            let (words, link) = (self.some(260), self.some(20));
-            writeln!(
-                html,
-                "<p>{words} <a href=\"/about?x=1&amp;y=2\">{link}</a> &#8211; <em>{link}</em>.</p>"
-            )
-            .unwrap();
-        }
-        html
     }
 }
