@@ -255,7 +255,9 @@ impl Aggd {
     fn until_kept(&self, home: &Path, feeds: usize) {
         for _ in 0..3000 {
             std::thread::sleep(Duration::from_millis(100));
-            let status = command(home).args(["status", "--json"]).output().unwrap();
+            let mut asked = command(home);
+            asked.args(["status", "--json"]).stdout(Stdio::piped());
+            let status = asked.output().unwrap();
             let status: serde_json::Value =
                 serde_json::from_slice(&status.stdout).unwrap_or_default();
             if status["pid"] == self.0.id() && status["states"]["ok"] == feeds {

@@ -75,7 +75,7 @@ pub(super) async fn compare(dir: &Path, aggd: &Running, port: u16) {
     for (case, name, limit) in CASES {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..TURNS {
-            theirs.push(turn(its_port, "/x.feed", case, &family(nginx.0.id())).await);
+            theirs.push(turn(its_port, "/x.feed", case, &[nginx.0.id()]).await);
             ours.push(turn(port, path, case, &[aggd.0.id()]).await);
         }
         let (ours, theirs) = (median(&mut ours), median(&mut theirs));
@@ -125,7 +125,7 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// One worker that serves a file and its compressed form; `None` where there is no nginx.
+/// One process that serves a file and its compressed form; `None` where there is no nginx.
 async fn start(dir: &Path, plain: &[u8], gzip: &[u8]) -> Option<(Running, u16)> {
     let home = dir.join("nginx");
     std::fs::create_dir_all(home.join("html")).unwrap();
@@ -138,7 +138,7 @@ async fn start(dir: &Path, plain: &[u8], gzip: &[u8]) -> Option<(Running, u16)> 
     std::fs::write(
         home.join("nginx.conf"),
         format!(
-            "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log error.log;\nevents {{ worker_connections 256; }}\n\
+            "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log error.log;\nevents {{ worker_connections 256; }}\n\
              http {{\n{scratch}access_log off;\nsendfile on;\ntcp_nopush on;\nkeepalive_requests 1000000000;\n\
              open_file_cache max=10;\ntypes {{ application/atom+xml feed; }}\n\
              server {{ listen 127.0.0.1:{port}; root html; gzip_static on; gzip_vary on; add_header Cache-Control \"public, max-age=300\"; }}\n}}\n"
@@ -166,12 +166,4 @@ async fn start(dir: &Path, plain: &[u8], gzip: &[u8]) -> Option<(Running, u16)> 
         "nginx does not answer: see {}",
         home.join("error.log").display()
     );
-}
-
-/// A process and its children.
-fn family(process: u32) -> Vec<u32> {
-    let path = format!("/proc/{process}/task/{process}/children");
-    let children = std::fs::read_to_string(path).unwrap_or_default();
-    let children = children.split_whitespace().filter_map(|id| id.parse().ok());
-    std::iter::once(process).chain(children).collect()
 }

@@ -20,6 +20,31 @@ fn is_harmless(url: &str) -> bool {
         || !matches!(scheme.as_str(), "javascript" | "vbscript" | "data" | "file")
 }
 
+/// The addresses of a `srcset` (HTML, 4.8.4.2.2): a comma within one does not end it.
+fn candidates(srcset: &str) -> Vec<&str> {
+    let (mut rest, mut all) = (srcset, Vec::new());
+    loop {
+        rest = rest.trim_start_matches(|c: char| c == ',' || c.is_ascii_whitespace());
+        if rest.is_empty() {
+            return all;
+        }
+        let end = rest
+            .find(|c: char| c.is_ascii_whitespace())
+            .unwrap_or(rest.len());
+        let (url, behind) = rest.split_at(end);
+        all.push(url.trim_end_matches(','));
+        rest = behind;
+        if !url.ends_with(',') {
+            let mut inside = false;
+            let comma = rest.find(|c| {
+                inside = (inside || c == '(') && c != ')';
+                c == ',' && !inside
+            });
+            rest = &rest[comma.unwrap_or(rest.len())..];
+        }
+    }
+}
+
 fuzz_target!(|url: &str| {
     let quoted = url
         .replace('&', "&amp;")
@@ -41,8 +66,7 @@ fuzz_target!(|url: &str| {
             html::clean(&format!("<img srcset=\"{quoted}\">"), base.as_ref()).unwrap_or_default();
         if let Some((_, value)) = srcset.split_once("srcset=\"") {
             let value = html::unescape(value.split('"').next().unwrap_or_default());
-            // Candidates stand between commas and white space, where an address begins.
-            for candidate in value.split(|c: char| c == ',' || c.is_ascii_whitespace()) {
+            for candidate in candidates(&value) {
                 let is_picture = candidate.starts_with("data:image/");
                 assert!(is_picture || is_harmless(candidate), "{srcset}");
             }

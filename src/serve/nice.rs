@@ -2,7 +2,7 @@
 
 /// How much nicer all other threads are than those that answer.
 #[cfg(target_os = "linux")]
-const NICER: i32 = 5;
+const NICER: i32 = 10;
 
 /// What a thread that polls, reads or renders does first: it stands behind the thread that calls this now. On Linux a thread
 /// has a niceness of its own, and those that it starts begin with it; elsewhere the whole process would have it, so there it
