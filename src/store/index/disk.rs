@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -16,6 +17,8 @@ use crate::store::packed;
 
 /// sled's segments. Three buffers of this size are in memory, and an item larger than a quarter of it gets a file of its own.
 const SEGMENT: usize = 2 << 20;
+/// sled lets go of its lock a moment after it was dropped: when the last of its threads has noticed.
+const LETTING_GO: Duration = Duration::from_secs(2);
 /// Where sled has its [`Mark`].
 const MARK: &[u8] = b"mw";
 /// Where it has its size when it was fresh.
@@ -62,15 +65,27 @@ pub(in crate::store) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String
 /// Opens the sled of a directory, or makes one there.
 pub(super) fn open_db(dir: &Path, cache: u64) -> Result<sled::Db, Refusal> {
     sweep(dir);
-    sled::Config::new()
-        .path(dir)
-        .segment_size(SEGMENT)
-        .mode(sled::Mode::LowSpace)
-        .use_compression(false)
-        .cache_capacity(cache)
-        .flush_every_ms(Some(500))
-        .open()
-        .map_err(|error| error.to_string())
+    let begun = Instant::now();
+    loop {
+        let opened = sled::Config::new()
+            .path(dir)
+            .segment_size(SEGMENT)
+            .mode(sled::Mode::LowSpace)
+            .use_compression(false)
+            .cache_capacity(cache)
+            .flush_every_ms(Some(500))
+            .open();
+        match opened {
+            // Ours is the only process that gets here.
+            Err(sled::Error::Io(error))
+                if error.to_string().starts_with("could not acquire lock")
+                    && begun.elapsed() < LETTING_GO =>
+            {
+                std::thread::sleep(LETTING_GO / 200);
+            }
+            other => return other.map_err(|error| error.to_string()),
+        }
+    }
 }
 
 /// What all items of sled together must give: a lost or altered one shows.
