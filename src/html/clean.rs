@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use ammonia::Builder;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 use url::Url;
 
 use super::attribute::{KEPT, SCHEMES};
@@ -116,6 +116,9 @@ fn escaped(text: &str, cut: bool) -> Cleaned {
     writer.finish(cut)
 }
 
+/// A byte order mark in UTF-8.
+const MARK: &[u8] = "\u{FEFF}".as_bytes();
+
 /// Without the byte order marks that some editors paste in front, and that the HTML parser would drop.
 fn without_mark(fragment: &str) -> &str {
     fragment.trim_start_matches(|c: char| c == '\u{FEFF}' || is_illegal(c) && c != '\u{C}')
@@ -124,7 +127,10 @@ fn without_mark(fragment: &str) -> &str {
 /// Line ends as HTML reads them, no byte order mark and no control characters, before anybody looks for tags.
 pub(super) fn normalised(fragment: &str) -> Cow<'_, str> {
     let fragment = without_mark(fragment);
-    if first_illegal(fragment).is_none() && memchr(b'\r', fragment.as_bytes()).is_none() {
+    let bytes = fragment.as_bytes();
+    // Also within: a mark behind what is dropped would stand in front.
+    let is_plain = memchr(b'\r', bytes).is_none() && memmem::find(bytes, MARK).is_none();
+    if is_plain && first_illegal(fragment).is_none() {
         return Cow::Borrowed(fragment);
     }
     let mut clean = String::with_capacity(fragment.len());
@@ -134,6 +140,7 @@ pub(super) fn normalised(fragment: &str) -> Cow<'_, str> {
             '\r' if chars.peek() == Some(&'\n') => {}
             '\r' => clean.push('\n'),
             '\u{C}' => clean.push(' '),
+            '\u{FEFF}' => {}
             c if is_illegal(c) => {}
             c => clean.push(c),
         }

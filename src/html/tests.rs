@@ -437,6 +437,15 @@ fn nested() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn a_byte_order_mark_means_nothing_wherever_it_stands() {
+    check(&[
+        ("\u{FEFF}<b>a</b>", "<b>a</b>"),
+        ("<b>a\u{FEFF}b</b>", "<b>ab</b>"),
+        ("<\0!>\u{FEFF}a &amp; b", "a &amp; b"),
+    ]);
+}
+
 /// A table in order or nearly.
 fn table() -> impl Strategy<Value = String> {
     let part = prop::sample::select(vec![
