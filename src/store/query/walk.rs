@@ -126,24 +126,6 @@ impl Walk {
         Some(rest[self.before - 1])
     }
 
-    /// True if a member stands between two places, false if none does; `None` if the chunk that was looked at last, and where
-    /// in it, does not say. This is what a NOT asks of each member of another list.
-    #[inline]
-    fn holds_between(&mut self, first: Place, last: Place) -> Option<bool> {
-        let (begin, chunk) = self.chunk.as_ref()?;
-        let places = &chunk.places;
-        let ahead = places.get(self.before).is_none_or(|member| *member > last);
-        if first < *begin || last >= chunk.upper || !ahead {
-            return None;
-        }
-        let mut before = self.before.min(places.len());
-        while before > 0 && places[before - 1] > last {
-            before -= 1;
-        }
-        self.before = before;
-        Some(before > 0 && places[before - 1] >= first)
-    }
-
     /// Goes to the chunk that contains this older place.
     fn go_down(&mut self, table: &Table, at: Place) -> Result<(), Error> {
         while let Some((begin, _)) = self.ahead.last() {
@@ -213,11 +195,6 @@ impl OneOf {
     #[inline]
     pub(super) fn holds(&mut self, table: &Table, place: Place) -> Result<bool, Error> {
         let (first, last) = (packed::bare(place), (place.0, place.1 | u64::from(OTHER)));
-        if let [only] = &mut self.walks[..]
-            && let Some(held) = only.holds_between(first, last)
-        {
-            return Ok(held);
-        }
         if let Some((below, upto)) = self.gap
             && below < first
             && last <= upto
