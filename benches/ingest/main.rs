@@ -204,6 +204,10 @@ fn measure(size: Size, spacing: &str) {
 /// The same round by another program, on the line below ours.
 fn beside(peer: &mut Peer, round: &str, used: f64, loop_cpu: f64, feeds: usize) {
     let spent = peer.round();
+    if !spent.well {
+        println!("  {} failed: what it needed says nothing", peer.name());
+        return;
+    }
     println!(
         "{:<11} | {:>8.2} {:>8.2} {:>9.0} {:>8} {:>8} | {:>8} {:>8} | {:>6.2}",
         format!("  {}", peer.name()),

@@ -24,6 +24,8 @@ pub(super) struct Spent {
     pub(super) cpu: f64,
     /// Memory of the process itself at the most.
     pub(super) megabytes: u64,
+    /// It ended as it should: what a program needs that fails says nothing.
+    pub(super) well: bool,
 }
 
 /// Adds each feed once, then updates all.
@@ -109,12 +111,16 @@ impl Peer {
         let (begun, before) = (Instant::now(), cpu_of_the_dead());
         let mut child = self.command.spawn().unwrap();
         let mut megabytes = 0;
-        while child.try_wait().unwrap().is_none() {
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
             // Between its end and our asking it has no memory any more.
             megabytes = megabytes.max(memory(child.id(), "VmHWM").unwrap_or(0));
             std::thread::sleep(Duration::from_millis(20));
-        }
+        };
         Spent {
+            well: status.success(),
             seconds: begun.elapsed().as_secs_f64(),
             cpu: cpu_of_the_dead() - before,
             megabytes,
