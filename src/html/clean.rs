@@ -126,9 +126,8 @@ fn without_mark(fragment: &str) -> &str {
 
 /// Line ends as HTML reads them, no byte order mark and no control characters, before anybody looks for tags.
 pub(super) fn normalised(fragment: &str) -> Cow<'_, str> {
-    let fragment = without_mark(fragment);
     let bytes = fragment.as_bytes();
-    // Also within: a mark behind what is dropped would stand in front.
+    // Marks within go, too: behind what is dropped one would stand in front, where the HTML parser drops it.
     let is_plain = memchr(b'\r', bytes).is_none() && memmem::find(bytes, MARK).is_none();
     if is_plain && first_illegal(fragment).is_none() {
         return Cow::Borrowed(fragment);
