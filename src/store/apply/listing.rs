@@ -10,14 +10,18 @@ use crate::store::item::{Left, scope_parts};
 use crate::store::lists::{self, SHOWN};
 use crate::store::packed::{self, LAST, OTHER};
 
-/// The prefix of a list's chunks; the list is given a short form if it has none.
+/// The short form of a list's name; it is given one if it has none.
+pub(super) fn number(table: &mut Table, kind: u8, name: &str) -> Result<u32, Error> {
+    match table.name(kind, name)? {
+        Some(rec) => Ok(rec.id),
+        None => Ok(table.name_mut(kind, name)?.id),
+    }
+}
+
+/// The prefix of a list's chunks, which may be new.
 fn prefix(table: &mut Table, scope: &Scope) -> Result<[u8; 5], Error> {
     let (kind, name) = scope_parts(scope);
-    let id = match table.name(kind, name)? {
-        Some(rec) => rec.id,
-        None => table.name_mut(kind, name)?.id,
-    };
-    Ok(list_prefix(kind, id))
+    Ok(list_prefix(kind, number(table, kind, name)?))
 }
 
 /// The prefix of a list's chunks.
@@ -33,6 +37,7 @@ pub(super) fn hidden_prefix(table: &mut Table, scope: &Scope) -> Result<[u8; 5],
     Ok(prefix)
 }
 
+/// Has an article stand in a list, where and as its head says.
 pub(super) fn join(
     table: &mut Table,
     number: u64,
@@ -65,6 +70,7 @@ pub(super) fn join(
     Ok(())
 }
 
+/// Takes an article out of a list.
 pub(super) fn leave(
     table: &mut Table,
     number: u64,

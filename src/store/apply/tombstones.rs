@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::listing::number;
 use crate::model::article::Key;
 use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
@@ -18,8 +19,9 @@ pub(in crate::store) fn tomb_place(key: Key) -> ([u8; 2], u64) {
     ([b'x', kind], xxh3_64(&hash.to_be_bytes()))
 }
 
+/// Sets a tombstone, in the place of an older one.
 pub(super) fn bury(table: &mut Table, tombstone: &Tombstone, file: u32) -> Result<(), Error> {
-    let source = source_number(table, &tombstone.source)?;
+    let source = number(table, b'f', tombstone.source.as_str())?;
     let set = [b'x', tombstone.kind];
     for old in table.twins(&set, tombstone.hash)? {
         table.remove(&set, (tombstone.hash, old))?;
@@ -32,15 +34,8 @@ pub(super) fn bury(table: &mut Table, tombstone: &Tombstone, file: u32) -> Resul
     Ok(())
 }
 
-fn source_number(table: &mut Table, source: &SourceId) -> Result<u32, Error> {
-    if let Some(rec) = table.name(b'f', source.as_str())? {
-        return Ok(rec.id);
-    }
-    Ok(table.name_mut(b'f', source.as_str())?.id)
-}
-
 /// Day, file and source of a tombstone in one number: 16, 24 and 24 bits.
-pub(in crate::store) fn write_about(day: u16, file: u32, source: u32) -> u64 {
+fn write_about(day: u16, file: u32, source: u32) -> u64 {
     const LOW: u64 = (1 << 24) - 1;
     u64::from(day) << 48 | (u64::from(file) & LOW) << 24 | u64::from(source) & LOW
 }

@@ -7,6 +7,7 @@ use crate::store::apply::list_prefix;
 use crate::store::index::{Chunk, Table};
 use crate::store::packed::{self, LAST, OTHER, Place};
 
+/// The next older place.
 pub(super) fn below(place: Place) -> Place {
     match place {
         (0, 0) => (0, 0),
@@ -15,6 +16,7 @@ pub(super) fn below(place: Place) -> Place {
     }
 }
 
+/// The next newer place.
 pub(super) fn above(place: Place) -> Place {
     match place {
         (a, u64::MAX) => (a.saturating_add(1), 0),
@@ -22,6 +24,7 @@ pub(super) fn above(place: Place) -> Place {
     }
 }
 
+/// Which way a walk goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Older,
