@@ -97,11 +97,6 @@ fn main() {
         worst(|of| of.format),
         0.5,
     );
-    ratio::at_least(
-        "parse: speed beside feed-rs, cleaning HTML",
-        worst(|of| of.cleaned),
-        1.0,
-    );
 }
 
 /// How many times as fast as others.
@@ -109,8 +104,6 @@ struct Ratios {
     feed_rs: f64,
     /// The crate made for the format.
     format: f64,
-    /// feed-rs, which cleans nothing, beside us with cleaning.
-    cleaned: f64,
 }
 
 impl Sample {
@@ -173,7 +166,6 @@ fn measure(sample: &Sample, budget: Duration) -> Ratios {
     Ratios {
         feed_rs: feed_rs / ours,
         format: format / ours,
-        cleaned: feed_rs / cleaned,
     }
 }
 

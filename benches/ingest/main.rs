@@ -1,7 +1,7 @@
 //! What polling costs: `cargo bench --bench ingest -- [--feeds N] [--hosts N] [--entries N] [--spacing TIME]`.
 //!
 //! Three processes on loopback: an origin with many feeds on many hosts, the real aggd on an empty store, and a bare loop
-//! of reqwest that fetches the same addresses, decodes the bodies and throws them away. Three rounds each: all is new,
+//! of reqwest that fetches the same addresses and throws the bodies away. Three rounds each: all is new,
 //! nothing changed (304), one new entry in each feed. What is installed of `sfeed_update`, newsboat and reader (for Python;
 //! the environment variable PYTHON names an interpreter that has it) does the same rounds on the same origin. Figures are
 //! CPU seconds of the process alone; ratios within one run say more than seconds.
@@ -14,6 +14,8 @@
 
 mod origin;
 mod peers;
+#[path = "../process.rs"]
+mod process;
 #[path = "../ratio.rs"]
 mod ratio;
 
@@ -24,6 +26,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use peers::Peer;
+use process::cpu;
 
 /// Bytes of an entry's text.
 const TEXT: usize = 3000;
@@ -205,7 +208,7 @@ fn measure(size: Size, spacing: &str) {
 fn beside(peer: &mut Peer, round: &str, used: f64, loop_cpu: f64, feeds: usize) {
     let spent = peer.round();
     if !spent.well {
-        println!("  {} failed: what it needed says nothing", peer.name());
+        println!("  {} failed: what it used up says nothing", peer.name());
         return;
     }
     println!(
@@ -277,19 +280,6 @@ fn command(home: &Path) -> Command {
     command.current_dir(home).env_clear().env("HOME", home);
     command.stdout(Stdio::null()).stderr(Stdio::inherit());
     command
-}
-
-/// CPU seconds of a process so far.
-fn cpu(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    let ticks: u32 = fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap();
-    f64::from(ticks) / as_f64(usize::try_from(rustix::param::clock_ticks_per_second()).unwrap())
 }
 
 /// A line of `/proc/PID/status` in megabytes; `None` if the process has ended.

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{as_f64, memory};
+use super::memory;
+use super::process::cpu_of_ended;
 
 /// A program that fetches feeds and keeps what they say.
 pub(super) struct Peer {
     name: &'static str,
-    home: TempDir,
+    /// Its store lives as long as this.
+    _home: TempDir,
     command: Command,
 }
 
@@ -24,12 +26,12 @@ pub(super) struct Spent {
     pub(super) cpu: f64,
     /// Memory of the process itself at the most.
     pub(super) megabytes: u64,
-    /// It ended as it should: what a program needs that fails says nothing.
+    /// It ended as it should: what a program used up that failed says nothing.
     pub(super) well: bool,
 }
 
 /// Adds each feed once, then updates all.
-const READER: &str = "import sys\nfrom reader import make_reader\nr = make_reader('reader.sqlite')\n\
+const READER: &str = "from reader import make_reader\nr = make_reader('reader.sqlite')\n\
     for url in open('urls').read().split():\n    r.add_feed(url, exist_ok=True)\nr.update_feeds(workers=8)\n";
 
 impl Peer {
@@ -87,7 +89,7 @@ impl Peer {
         command.stderr(Stdio::null());
         Self {
             name,
-            home,
+            _home: home,
             command,
         }
     }
@@ -107,8 +109,7 @@ impl Peer {
 
     /// Fetches everything once.
     pub(super) fn round(&mut self) -> Spent {
-        assert!(self.home.path().exists(), "its store is there");
-        let (begun, before) = (Instant::now(), cpu_of_the_dead());
+        let (begun, before) = (Instant::now(), cpu_of_ended());
         let mut child = self.command.spawn().unwrap();
         let mut megabytes = 0;
         let status = loop {
@@ -122,21 +123,8 @@ impl Peer {
         Spent {
             well: status.success(),
             seconds: begun.elapsed().as_secs_f64(),
-            cpu: cpu_of_the_dead() - before,
+            cpu: cpu_of_ended() - before,
             megabytes,
         }
     }
-}
-
-/// CPU seconds of all processes that this one started and that have ended, with what they had started.
-fn cpu_of_the_dead() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    let ticks: u32 = fields[13].parse::<u32>().unwrap() + fields[14].parse::<u32>().unwrap();
-    f64::from(ticks) / as_f64(usize::try_from(rustix::param::clock_ticks_per_second()).unwrap())
 }

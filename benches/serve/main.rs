@@ -11,6 +11,8 @@
 )]
 
 mod nginx;
+#[path = "../process.rs"]
+mod process;
 #[path = "../ratio.rs"]
 mod ratio;
 
@@ -137,20 +139,13 @@ fn start(dir: &Path, origin: u16, port: u16, sources: usize, every: &str) -> Run
     Running(child)
 }
 
-/// What came back.
-struct Reply {
-    body: Vec<u8>,
-    /// `ETag`.
-    tag: String,
-}
-
-/// One request over a connection that stays open.
+/// One request over a connection that stays open. The answer is in the buffer then, its body from the place that is given.
 async fn get(
     stream: &mut TcpStream,
     path: &str,
     headers: &str,
     buffer: &mut Vec<u8>,
-) -> Result<Reply, String> {
+) -> Result<usize, String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: aggd\r\n{headers}\r\n");
     let said = |error: std::io::Error| error.to_string();
     stream.write_all(request.as_bytes()).await.map_err(said)?;
@@ -162,40 +157,28 @@ async fn get(
         let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else {
             continue;
         };
-        let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
-        let value = |name: &str| {
-            let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-            lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
-        };
-        let tag = value("etag").unwrap_or_default().to_owned();
+        let head = String::from_utf8_lossy(&buffer[..end]);
         let length = match head.get(9..12) {
-            Some("200") => value("content-length")
+            Some("200") => header(&head, "content-length")
                 .and_then(|length| length.parse().ok())
                 .ok_or("no length")?,
             Some("304") => 0,
             _ => return Err(head.lines().next().unwrap_or_default().to_owned()),
         };
-        while buffer.len() < end + 4 + length {
+        let body = end + 4;
+        while buffer.len() < body + length {
             if stream.read_buf(buffer).await.map_err(said)? == 0 {
                 return Err("the body was cut off".to_owned());
             }
         }
-        let body = buffer.split_off(end + 4);
-        return Ok(Reply { body, tag });
+        return Ok(body);
     }
 }
 
-/// CPU seconds of some processes so far.
-fn cpu(processes: &[u32]) -> f64 {
-    let ticks = |process: &u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').collect();
-        fields[12].parse::<f64>().unwrap() + fields[13].parse::<f64>().unwrap()
-    };
-    let sum: f64 = processes.iter().map(ticks).sum();
-    #[expect(clippy::cast_precision_loss, reason = "a hundred or so")]
-    let second = rustix::param::clock_ticks_per_second() as f64;
-    sum / second
+/// A field of the head of an answer.
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
 }
 
 fn free_port() -> u16 {

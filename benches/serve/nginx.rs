@@ -1,13 +1,13 @@
 //! The same bytes from the same machine: aggd beside nginx, which hands them out as files.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::{Running, connect, get};
-use crate::ratio;
+use super::process::cpu;
+use super::{GZIP, Running, connect, free_port, get, header, ratio};
 
 /// Connections that ask without a pause.
 const AT_ONCE: usize = 16;
@@ -33,20 +33,20 @@ const CASES: [(Case, &str, f64); 4] = [
 ];
 
 impl Case {
-    fn is_gzip(self) -> bool {
-        matches!(self, Self::Gzip | Self::SameGzip)
+    fn coding(self) -> &'static str {
+        match self {
+            Self::Plain | Self::Same => "",
+            Self::Gzip | Self::SameGzip => GZIP,
+        }
     }
 
     /// The header lines of a request; `tag` is what the server calls this form.
     fn headers(self, tag: &str) -> String {
-        let mut lines = String::new();
-        if self.is_gzip() {
-            lines.push_str("Accept-Encoding: gzip\r\n");
+        let coding = self.coding();
+        match self {
+            Self::Plain | Self::Gzip => coding.to_owned(),
+            Self::Same | Self::SameGzip => format!("{coding}If-None-Match: {tag}\r\n"),
         }
-        if matches!(self, Self::Same | Self::SameGzip) {
-            lines = format!("{lines}If-None-Match: {tag}\r\n");
-        }
-        lines
     }
 }
 
@@ -54,29 +54,21 @@ impl Case {
 pub(super) async fn compare(dir: &Path, aggd: &Running, port: u16) {
     let path = "/all.atom";
     let mut asking = connect(port).await;
-    let plain = get(&mut asking, path, "", &mut Vec::new()).await.unwrap();
-    let gzip = get(
-        &mut asking,
-        path,
-        "Accept-Encoding: gzip\r\n",
-        &mut Vec::new(),
-    )
-    .await
-    .unwrap();
-    let Some((nginx, its_port)) = start(dir, &plain.body, &gzip.body).await else {
+    let (mut plain, mut gzip) = (Vec::new(), Vec::new());
+    let body = get(&mut asking, path, "", &mut plain).await.unwrap();
+    plain.drain(..body);
+    let body = get(&mut asking, path, GZIP, &mut gzip).await.unwrap();
+    gzip.drain(..body);
+    let Some((nginx, its_port)) = start(dir, &plain, &gzip).await else {
         println!("nginx is not installed: nothing to compare with");
         return;
     };
-    println!(
-        "{path}: {} bytes, {} with gzip",
-        plain.body.len(),
-        gzip.body.len()
-    );
+    println!("{path}: {} bytes, {} with gzip", plain.len(), gzip.len());
     for (case, name, limit) in CASES {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..TURNS {
-            theirs.push(turn(its_port, "/x.feed", case, &[nginx.0.id()]).await);
-            ours.push(turn(port, path, case, &[aggd.0.id()]).await);
+            theirs.push(turn(its_port, "/x.feed", case, nginx.0.id()).await);
+            ours.push(turn(port, path, case, aggd.0.id()).await);
         }
         let (ours, theirs) = (median(&mut ours), median(&mut theirs));
         println!("{name}: {ours:.1} us of CPU a request, nginx {theirs:.1} us");
@@ -88,21 +80,15 @@ pub(super) async fn compare(dir: &Path, aggd: &Running, port: u16) {
     }
 }
 
-/// Asks without a pause; CPU microseconds of the server's processes for one request.
-async fn turn(port: u16, path: &'static str, case: Case, server: &[u32]) -> f64 {
-    let mut asking = connect(port).await;
-    let plain = if case.is_gzip() {
-        Case::Gzip
-    } else {
-        Case::Plain
-    }
-    .headers("");
-    let tag = get(&mut asking, path, &plain, &mut Vec::new())
+/// Asks without a pause; CPU microseconds of the server for one request.
+async fn turn(port: u16, path: &'static str, case: Case, server: u32) -> f64 {
+    let (mut asking, mut buffer) = (connect(port).await, Vec::new());
+    let body = get(&mut asking, path, case.coding(), &mut buffer)
         .await
-        .unwrap()
-        .tag;
-    let headers = case.headers(&tag);
-    let before = super::cpu(server);
+        .unwrap();
+    let head = String::from_utf8_lossy(&buffer[..body]);
+    let headers = case.headers(header(&head, "etag").unwrap_or_default());
+    let before = cpu(server);
     let end = Instant::now() + TURN;
     let mut readers = JoinSet::new();
     for _ in 0..AT_ONCE {
@@ -117,7 +103,7 @@ async fn turn(port: u16, path: &'static str, case: Case, server: &[u32]) -> f64 
         });
     }
     let count: u32 = readers.join_all().await.iter().sum();
-    (super::cpu(server) - before) * 1e6 / f64::from(count.max(1))
+    (cpu(server) - before) * 1e6 / f64::from(count.max(1))
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -131,7 +117,7 @@ async fn start(dir: &Path, plain: &[u8], gzip: &[u8]) -> Option<(Running, u16)> 
     std::fs::create_dir_all(home.join("html")).unwrap();
     std::fs::write(home.join("html/x.feed"), plain).unwrap();
     std::fs::write(home.join("html/x.feed.gz"), gzip).unwrap();
-    let port = super::free_port();
+    let port = free_port();
     let scratch: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path scratch;\n"))
         .concat();
@@ -145,7 +131,7 @@ async fn start(dir: &Path, plain: &[u8], gzip: &[u8]) -> Option<(Running, u16)> 
         ),
     )
     .unwrap();
-    let child: Child = Command::new("nginx")
+    let child = Command::new("nginx")
         .args(["-c", "nginx.conf", "-e", "error.log", "-p"])
         .arg(&home)
         .stdout(Stdio::null())

@@ -17,6 +17,8 @@
     reason = "a bench prints its table, and stops where it cannot go on"
 )]
 
+#[path = "../process.rs"]
+mod process;
 #[path = "../ratio.rs"]
 mod ratio;
 mod sample;
@@ -213,10 +215,7 @@ fn run_phase(phase: &str, dir: &Path, n: u64) -> Figures {
 
 /// CPU seconds of this process so far.
 fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').collect();
-    let ticks: u64 = fields[12].parse::<u64>().unwrap() + fields[13].parse::<u64>().unwrap();
-    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+    process::cpu(std::process::id())
 }
 
 fn rss() -> f64 {
