@@ -20,7 +20,7 @@ fn is_harmless(url: &str) -> bool {
         || !matches!(scheme.as_str(), "javascript" | "vbscript" | "data" | "file")
 }
 
-/// The addresses of a `srcset` (HTML, 4.8.4.2.2): a comma within one does not end it.
+/// The addresses of a `srcset` (HTML, "parse a srcset attribute"): a comma within one does not end it.
 fn candidates(srcset: &str) -> Vec<&str> {
     let (mut rest, mut all) = (srcset, Vec::new());
     loop {
