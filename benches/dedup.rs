@@ -25,7 +25,7 @@ use aggd::dedup::compare::{self, Pair};
 use aggd::dedup::shape::{Folded, Shape};
 use aggd::model::article::ArticleId;
 use aggd::model::boilerplate::Boilerplate;
-use aggd::model::signature::{BANDS, BODY, LEAD, Reach, Signature, Sketch};
+use aggd::model::signature::{BODY, LEAD, Reach, Signature, Sketch};
 use aggd::model::source::SourceId;
 use aggd::model::time::Timestamp;
 use aggd::store::lsh::{Lsh, Print, Range};
@@ -129,7 +129,7 @@ fn index(size: usize, real: &[Signature]) {
             signature: if n % 20 == 0 {
                 real[dice.usize(..real.len())].clone()
             } else {
-                noise(&mut dice)
+                noise(&mut dice, &real[n % real.len()])
             },
         })
         .collect();
@@ -173,15 +173,14 @@ fn index(size: usize, real: &[Signature]) {
     }
 }
 
-fn noise(dice: &mut fastrand::Rng) -> Signature {
+/// The signature of no text, where it may be taken for one.
+fn noise(dice: &mut fastrand::Rng, real: &Signature) -> Signature {
     let mut hashes = [0; BODY + LEAD];
     dice.fill(&mut hashes);
-    let mut bands = [0; BANDS];
-    for band in &mut bands {
-        *band = dice.u32(1..);
-    }
     Signature {
-        bands,
+        realm: real.realm,
+        title: dice.u32(1..),
+        series: dice.u32(1..),
         sketch: Sketch {
             hashes,
             shingles: dice.u16(100..900),

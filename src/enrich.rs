@@ -165,7 +165,12 @@ fn candidate(
     about: &About,
     now: Timestamp,
 ) -> (Candidate, String) {
-    let text = body_text(&entry);
+    let lines = lines(&entry);
+    // What is shown of a summary is not always what its markup says.
+    let shown = match (&entry.content, &entry.summary) {
+        (None, Some(summary)) => &summary.plain,
+        _ => &lines,
+    };
     let canonical = entry.url.as_deref().and_then(url::canonical);
     // A rule may have written another address; what the entry is named by stays.
     let given = match entry.id_source {
@@ -181,13 +186,14 @@ fn candidate(
         .filter(|&date| date > Timestamp::EPOCH);
     let published = claimed.unwrap_or(now).min(now);
     let updated = entry.updated.unwrap_or(published).clamp(published, now);
-    let beginning = text.chars().take(language::BEGINNING).collect();
+    let beginning = shown.chars().take(language::BEGINNING);
+    let beginning = beginning.map(|c| if c == '\n' { ' ' } else { c }).collect();
     let candidate = Candidate {
         sighting: Sighting {
             source: Some(source.id.clone()),
             guid,
             guid_key,
-            text_hash: fingerprint::text_hash(&entry, canonical.as_deref(), &text),
+            text_hash: fingerprint::text_hash(&entry, canonical.as_deref(), shown),
             seen: now,
             published: entry.published,
             url: entry.url.clone(),
@@ -196,7 +202,7 @@ fn candidate(
             category: source.category.clone(),
             labels: Vec::new(),
             trust: source.trust,
-            fullness: u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
+            fullness: u32::try_from(shown.chars().count()).unwrap_or(u32::MAX),
             ..Sighting::default()
         },
         guid: Key::Guid(guid_key),
@@ -211,6 +217,7 @@ fn candidate(
         private: source.private,
         mark,
         entry,
+        lines,
     };
     (candidate, beginning)
 }

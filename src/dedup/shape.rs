@@ -5,9 +5,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::furniture;
 use crate::model::boilerplate::Boilerplate;
-use crate::model::signature::{
-    BANDS, BODY, BODY_BANDS, LEAD, LEAD_BANDS, SERIES, Signature, Sketch, TITLE,
-};
+use crate::model::signature::{BODY, LEAD, Signature, Sketch};
 use crate::model::source::SourceId;
 use crate::text;
 use crate::text::tokens::{self, Script, Token};
@@ -105,7 +103,8 @@ impl Folded {
     /// The shape, without what the source puts under everything.
     #[must_use]
     pub fn shape(&self, boilerplate: &Boilerplate) -> Shape {
-        let mut body = Vec::new();
+        let all = self.lines.iter().map(|line| line.tokens.len()).sum();
+        let mut body = Vec::with_capacity(all);
         let (mut left_out, mut paragraphs_out) = (0, 0);
         let mut kept: Vec<&str> = Vec::new();
         for line in &self.lines {
@@ -128,9 +127,9 @@ impl Folded {
                 kept.push(&line.text);
             }
         }
-        let mut numbers = tokens::numbers(&self.title);
-        for line in &kept {
-            numbers.extend(tokens::numbers(line));
+        let mut numbers = Vec::new();
+        for line in kept.iter().copied().chain([self.title.as_str()]) {
+            tokens::numbers(line, &mut numbers);
         }
         numbers.sort_unstable();
         numbers.dedup();
@@ -170,36 +169,30 @@ impl Shape {
         category: Option<&str>,
     ) -> Signature {
         let script = self.script.unwrap_or(Script::Latin) as u64;
-        let seed = xxh3_64_with_seed(&script.to_le_bytes(), namespace);
-        let mut bands = [0; BANDS];
         let mut sketch = Sketch {
             hashes: [0; BODY + LEAD],
-            shingles: u16::try_from(self.body.len()).unwrap_or(u16::MAX),
+            shingles: 0,
         };
         if self.is_text() {
-            let body = min_hashes::<BODY>(&self.body);
-            let lead = min_hashes::<LEAD>(&self.lead);
-            for (at, rows) in body.chunks_exact(BODY / BODY_BANDS).enumerate() {
-                bands[at] = band(rows, seed, at);
-            }
-            for (at, rows) in lead.chunks_exact(LEAD / LEAD_BANDS).enumerate() {
-                bands[BODY_BANDS + at] = band(rows, seed, BODY_BANDS + at);
-            }
-            for (byte, hash) in sketch.hashes.iter_mut().zip(body.iter().chain(&lead)) {
-                *byte = hash.to_le_bytes()[0];
-            }
+            let (body, lead) = sketch.hashes.split_at_mut(BODY);
+            body.copy_from_slice(&min_hashes::<BODY>(&self.body));
+            lead.copy_from_slice(&min_hashes::<LEAD>(&self.lead));
+            sketch.shingles = u16::try_from(self.body.len()).unwrap_or(u16::MAX);
         }
-        if self.title_speaks {
-            bands[TITLE] = short(self.title, seed ^ 1);
-        }
-        if self.series != 0 {
-            let at = xxh3_64_with_seed(source.as_str().as_bytes(), seed);
-            bands[SERIES] = short(self.series, at ^ 2);
-        }
+        let here = place(source.as_str());
         Signature {
-            bands,
+            realm: xxh3_64_with_seed(&script.to_le_bytes(), namespace),
+            title: if self.title_speaks {
+                short(self.title, 0)
+            } else {
+                0
+            },
+            series: match self.series {
+                0 => 0,
+                series => short(series, u64::from(here)),
+            },
             sketch,
-            source: place(source.as_str()),
+            source: here,
             shelf: category.map_or(0, |name| place(&text::key(name))),
         }
     }
@@ -248,39 +241,30 @@ fn short(hash: u64, seed: u64) -> u32 {
     u32::try_from(mixed & 0xffff_ffff).unwrap_or(1).max(1)
 }
 
-fn band(rows: &[u32], seed: u64, number: usize) -> u32 {
-    let mut bytes = [0u8; 4 * BODY / BODY_BANDS];
-    for (place, row) in bytes.chunks_exact_mut(4).zip(rows) {
-        place.copy_from_slice(&row.to_le_bytes());
+/// One permutation hashing (Li, Owen, Zhang 2012): shingles are dealt out over `N` bins, and of each bin the smallest one
+/// counts; shingles are hashes already, so a byte of it tells one from another. An empty bin borrows from the next on a
+/// way of its own that has something, the same way in every text (Shrivastava 2017): short texts are compared as well as
+/// long ones.
+///
+/// `N` permutations of all shingles would say the same and cost a tenth of all that is done for an entry.
+fn min_hashes<const N: usize>(shingles: &[u64]) -> [u8; N] {
+    const { assert!(N.is_power_of_two()) };
+    let mut least: [Option<u64>; N] = [None; N];
+    for &shingle in shingles {
+        let bin = &mut least[low(shingle >> 32) & (N - 1)];
+        *bin = Some(bin.map_or(shingle, |least| least.min(shingle)));
     }
-    let hash = xxh3_64_with_seed(&bytes[..rows.len() * 4], seed ^ (number as u64) << 32);
-    short(hash, 4)
+    std::array::from_fn(|at| {
+        // An odd step comes through all bins, their number being a power of two.
+        let way = xxh3_64(&(at as u64).to_le_bytes());
+        let (first, step) = (low(way), low(way >> 32) | 1);
+        let lenders = (0..N).map(|n| least[first.wrapping_add(n.wrapping_mul(step)) & (N - 1)]);
+        let found = least[at].or_else(|| lenders.flatten().next());
+        found.map_or(0, |shingle| shingle.to_le_bytes()[0])
+    })
 }
 
-/// `MinHash` (Broder 1997): of each of `N` permutations the smallest value. The permutations are `ax + b` modulo 2³².
-fn min_hashes<const N: usize>(shingles: &[u64]) -> [u32; N] {
-    let (mut factors, mut offsets) = ([0u32; N], [0u32; N]);
-    for (at, (factor, offset)) in factors.iter_mut().zip(&mut offsets).enumerate() {
-        let [a, b] = permutation(at);
-        (*factor, *offset) = (a, b);
-    }
-    let mut least = [u32::MAX; N];
-    for shingle in shingles {
-        let low = u32::try_from((shingle ^ shingle >> 32) & 0xffff_ffff).unwrap_or(0);
-        for ((least, factor), offset) in least.iter_mut().zip(&factors).zip(&offsets) {
-            *least = (*least).min(factor.wrapping_mul(low).wrapping_add(*offset));
-        }
-    }
-    least
-}
-
-/// Factor and offset of a permutation: any fixed odd numbers will do, as long as they are always the same.
-fn permutation(at: usize) -> [u32; 2] {
-    // splitmix64 (Steele, Lea, Flood 2014).
-    let mut z = (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
-    let half = |part: u64| u32::try_from(part & 0xffff_ffff).unwrap_or(0);
-    [half(z) | 1, half(z >> 32)]
+/// The low 32 bits.
+fn low(hash: u64) -> usize {
+    usize::try_from(hash & 0xffff_ffff).unwrap_or(0)
 }

@@ -14,6 +14,7 @@ const NOON: Timestamp = Timestamp::from_secs(1_790_000_000);
 
 fn copy(source: &str, guid: u128, url: Option<u128>, text: u64) -> Candidate {
     Candidate {
+        lines: String::new(),
         entry: Entry {
             title: Some(Text {
                 plain: format!("text {text}"),

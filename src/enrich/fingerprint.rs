@@ -3,6 +3,7 @@
 //! Guids and URLs come from strangers and decide identity, so their keys are cut from SHA-256: nobody can make a
 //! guid that collides with another source's. The text hash only says "edited", a fast one will do.
 
+use memchr::memmem;
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -37,13 +38,15 @@ pub fn content_key(content: u128, among: &str) -> Key {
 pub fn text_hash(entry: &Entry, canonical_url: Option<&str>, text: &str) -> u64 {
     let mut hash = Xxh3::new();
     let mut part = |value: &str| {
-        if is_collapsed(value) {
-            hash.update(value.as_bytes());
-            hash.update(b" ");
-        } else {
-            for word in value.split_whitespace() {
-                hash.update(word.as_bytes());
+        for line in value.split('\n') {
+            if is_collapsed(line) {
+                hash.update(line.as_bytes());
                 hash.update(b" ");
+            } else {
+                for word in line.split_whitespace() {
+                    hash.update(word.as_bytes());
+                    hash.update(b" ");
+                }
             }
         }
         hash.update(b"\0");
@@ -62,20 +65,23 @@ pub fn text_hash(entry: &Entry, canonical_url: Option<&str>, text: &str) -> u64 
 fn is_collapsed(value: &str) -> bool {
     let bytes = value.as_bytes();
     let is_blank = |at: usize| bytes.get(at) == Some(&b' ');
-    !bytes.is_empty()
-        && !is_blank(0)
-        && !is_blank(bytes.len() - 1)
-        && bytes.iter().enumerate().all(|(at, byte)| match byte {
-            b' ' => !is_blank(at + 1),
-            // The rarer white space of Unicode; its first byte begins other characters, too.
-            0xC2 | 0xE1 => false,
-            0xE2 => !matches!(
-                bytes.get(at + 1..at + 3),
-                Some([0x80, 0x80..=0x8A | 0xA8 | 0xA9 | 0xAF] | [0x81, 0x9F])
-            ),
-            0xE3 => bytes.get(at + 1..at + 3) != Some(&[0x80, 0x80]),
-            byte => *byte > b' ',
-        })
+    if bytes.is_empty() || is_blank(0) || is_blank(bytes.len() - 1) {
+        return false;
+    }
+    if value.is_ascii() {
+        return bytes.iter().all(|byte| *byte >= b' ') && memmem::find(bytes, b"  ").is_none();
+    }
+    bytes.iter().enumerate().all(|(at, byte)| match byte {
+        b' ' => !is_blank(at + 1),
+        // The rarer white space of Unicode; its first byte begins other characters, too.
+        0xC2 | 0xE1 => false,
+        0xE2 => !matches!(
+            bytes.get(at + 1..at + 3),
+            Some([0x80, 0x80..=0x8A | 0xA8 | 0xA9 | 0xAF] | [0x81, 0x9F])
+        ),
+        0xE3 => bytes.get(at + 1..at + 3) != Some(&[0x80, 0x80]),
+        byte => *byte > b' ',
+    })
 }
 
 fn digest(parts: &[&str]) -> u128 {

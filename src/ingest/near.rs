@@ -213,18 +213,13 @@ impl Ask<'_> {
             return Ok(());
         }
         let mut boilerplate = self.store.boilerplate(&self.source.id).await?;
-        let work: Vec<(usize, bool, Entry)> = wanted
+        let work: Vec<(usize, bool, String, String)> = wanted
             .into_iter()
             .map(|n| {
-                let entry = &self.reading.candidates[n].entry;
-                let entry = Entry {
-                    title: entry.title.clone(),
-                    content: entry.content.clone(),
-                    summary: entry.summary.clone(),
-                    ..Entry::default()
-                };
+                let candidate = &self.reading.candidates[n];
+                let title = candidate.entry.title_text().to_owned();
                 let counts = !matches!(decisions[n], Decision::Edited(_));
-                (n, counts, entry)
+                (n, counts, title, candidate.lines.clone())
             })
             .collect();
         let (id, category) = (self.source.id.clone(), self.source.category.clone());
@@ -233,13 +228,7 @@ impl Ask<'_> {
         let made = blocking(move || {
             let folded: Vec<(usize, bool, Folded)> = work
                 .into_iter()
-                .map(|(n, counts, entry)| {
-                    (
-                        n,
-                        counts,
-                        Folded::new(entry.title_text(), &enrich::lines(&entry)),
-                    )
-                })
+                .map(|(n, counts, title, lines)| (n, counts, Folded::new(&title, &lines)))
                 .collect();
             for (_, counts, text) in &folded {
                 if *counts {

@@ -18,6 +18,8 @@ pub struct Mark {
 pub struct Candidate {
     /// What the publisher said.
     pub entry: Entry,
+    /// Its text, a line for each paragraph: what texts are compared by.
+    pub lines: String,
     /// The sighting that it would be.
     pub sighting: Sighting,
     /// Source and guid.

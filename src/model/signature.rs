@@ -1,6 +1,6 @@
-//! What near copies of a text are found by: a few hundred bytes that agree where texts agree.
+//! What near copies of a text are found by: two hundred bytes that agree where texts agree.
 
-/// Hashes of `MinHash` over the whole text.
+/// Hashes of `MinHash` over the whole text; a power of two, as that of its beginning.
 pub const BODY: usize = 128;
 /// And over its beginning.
 pub const LEAD: usize = 32;
@@ -17,12 +17,16 @@ pub const TITLE: usize = BODY_BANDS + LEAD_BANDS;
 /// The band of the headline with its digits masked, at one source: how a series is known.
 pub const SERIES: usize = TITLE + 1;
 
-/// The signature of one copy of a text. Namespace and script are in the bands: what must never meet does not.
+/// The signature of one copy of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// One hash for each band; 0: there is none.
-    pub bands: [u32; BANDS],
-    /// What tells how alike two texts are.
+    /// Namespace and script: what must never meet does not.
+    pub realm: u64,
+    /// Hash of the headline; 0: it says too little to stand for the text.
+    pub title: u32,
+    /// Hash of the headline with its digits masked, and of the source; 0: there is no headline.
+    pub series: u32,
+    /// What tells how alike two texts are, and where they meet.
     pub sketch: Sketch,
     /// Hash of the source's id.
     pub source: u32,
@@ -30,12 +34,13 @@ pub struct Signature {
     pub shelf: u32,
 }
 
-/// A text in so few bytes that two of them can be compared without the texts.
+/// A text in so few bytes that two of them can be compared without the texts: a byte of each `MinHash` (b-bit minwise
+/// hashing, Li and König 2010).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sketch {
     /// The low byte of each `MinHash`, body first.
     pub hashes: [u8; BODY + LEAD],
-    /// Shingles of the body, each once; [`u16::MAX`] stands for more, too.
+    /// Shingles of the body, each once; [`u16::MAX`] stands for more, too. 0: it says too little to be compared.
     pub shingles: u16,
 }
 
@@ -73,14 +78,42 @@ impl Estimate {
 }
 
 impl Signature {
-    /// True if it stands for a text, not for a headline alone.
+    /// What signatures of one realm that meet in this band agree on, if this one is in it: the bytes of its rows, so that
+    /// nobody need keep them twice.
     #[must_use]
-    pub fn has_body(&self) -> bool {
-        self.bands[..BODY_BANDS].iter().any(|band| *band != 0)
+    pub fn band(&self, band: usize) -> Option<u32> {
+        match band {
+            TITLE => (self.title != 0).then_some(self.title),
+            SERIES => (self.series != 0).then_some(self.series),
+            _ if self.sketch.shingles == 0 => None,
+            _ if band < BODY_BANDS => Some(self.sketch.rows::<BODY_ROWS>(band * BODY_ROWS)),
+            _ => {
+                let at = BODY + (band - BODY_BANDS) * LEAD_ROWS;
+                Some(self.sketch.rows::<LEAD_ROWS>(at))
+            }
+        }
+    }
+
+    /// True if both are in this band and agree.
+    #[must_use]
+    pub fn meets(&self, other: &Self, band: usize) -> bool {
+        self.realm == other.realm
+            && self
+                .band(band)
+                .is_some_and(|key| other.band(band) == Some(key))
     }
 }
 
+/// Rows of a band.
+const BODY_ROWS: usize = BODY / BODY_BANDS;
+const LEAD_ROWS: usize = LEAD / LEAD_BANDS;
+
 impl Sketch {
+    fn rows<const N: usize>(&self, from: usize) -> u32 {
+        let rows = &self.hashes[from..from + N];
+        rows.iter().fold(0, |all, row| all << 8 | u32::from(*row))
+    }
+
     /// How alike this and another text seem.
     #[must_use]
     pub fn estimate(&self, other: &Self) -> Estimate {

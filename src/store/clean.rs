@@ -425,7 +425,7 @@ mod tests {
 
     use super::*;
     use crate::model::article::{ArticleId, Key};
-    use crate::model::signature::{BANDS, BODY, LEAD, Reach, Signature, Sketch};
+    use crate::model::signature::{BODY, LEAD, Reach, Signature, Sketch};
     use crate::store::samples::{article, noon, opened, put, source};
     use crate::store::{Among, Batch, Change, Found, Options, Prints, Store};
 
@@ -440,7 +440,9 @@ mod tests {
     /// The signature of some text.
     fn signature() -> Signature {
         Signature {
-            bands: [7; BANDS],
+            realm: 7,
+            title: 7,
+            series: 7,
             sketch: Sketch {
                 hashes: [7; BODY + LEAD],
                 shingles: 100,

@@ -24,7 +24,7 @@ use super::{
 use crate::model::article::{Article, ArticleId, Head, Key, Revision, Sighting};
 use crate::model::boilerplate::Boilerplate;
 use crate::model::label::{Cursor, LabelCount, Scope, Selection};
-use crate::model::signature::{SERIES, Signature};
+use crate::model::signature::Signature;
 use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
 
@@ -296,7 +296,7 @@ impl Store for Memory {
         let inner = self.lock();
         let tables = &inner.tables;
         let found = sought.iter().map(|signature| {
-            let in_series = tables.is_series(signature.bands[SERIES], 1);
+            let in_series = tables.is_series(signature, 1);
             let mut all: Vec<_> = tables.resembling(signature, among).collect();
             all.sort_by(|(_, a), (_, b)| b.most().total_cmp(&a.most()));
             let near = all.into_iter().filter_map(|(print, _)| {
@@ -306,7 +306,7 @@ impl Store for Memory {
                     article: tables.articles[&seq].article.head.id,
                     seen: print.at,
                     source: print.signature.source,
-                    in_series: in_series || tables.is_series(print.signature.bands[SERIES], 0),
+                    in_series: in_series || tables.is_series(&print.signature, 0),
                 })
             });
             near.collect()

@@ -15,7 +15,7 @@ use super::lsh::{Hit, Lsh, Print, Range};
 use super::{Alike, Among, Error, Near, Prints};
 use crate::model::article::{ArticleId, Key};
 use crate::model::boilerplate::Boilerplate;
-use crate::model::signature::{BANDS, BODY, LEAD, SERIES, Signature, Sketch};
+use crate::model::signature::{BODY, LEAD, Signature, Sketch};
 use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
 
@@ -180,7 +180,7 @@ pub(super) fn boilerplate_key(source: &SourceId) -> Vec<u8> {
 
 /// The body of the log's item.
 pub(super) fn write_marks(prints: &Prints, at: Timestamp) -> Vec<u8> {
-    let mut out = Out(Vec::with_capacity(prints.signatures.len() * 400 + 16));
+    let mut out = Out(Vec::with_capacity(prints.signatures.len() * PRINT + 16));
     out.number(prints.signatures.len() as u64);
     for (copy, signature) in &prints.signatures {
         write_print(&mut out, at, *copy, signature);
@@ -198,10 +198,13 @@ pub(super) fn write_marks(prints: &Prints, at: Timestamp) -> Vec<u8> {
 fn write_print(out: &mut Out, at: Timestamp, copy: ArticleId, signature: &Signature) {
     out.word(at.as_micros().cast_unsigned());
     out.hash(copy.0);
-    for number in [signature.source, signature.shelf]
-        .iter()
-        .chain(&signature.bands)
-    {
+    out.word(signature.realm);
+    for number in [
+        signature.source,
+        signature.shelf,
+        signature.title,
+        signature.series,
+    ] {
         out.0.extend_from_slice(&number.to_be_bytes());
     }
     out.0
@@ -210,16 +213,14 @@ fn write_print(out: &mut Out, at: Timestamp, copy: ArticleId, signature: &Signat
 }
 
 /// Bytes of one signature.
-const PRINT: usize = 8 + 16 + 4 * (2 + BANDS) + 2 + BODY + LEAD;
+const PRINT: usize = 8 + 16 + 8 + 4 * 4 + 2 + BODY + LEAD;
 
 fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
     let at = Timestamp::from_micros(input.word()?.cast_signed());
     let copy = ArticleId(input.hash()?);
+    let realm = input.word()?;
     let (source, shelf) = (half(input)?, half(input)?);
-    let mut bands = [0; BANDS];
-    for band in &mut bands {
-        *band = half(input)?;
-    }
+    let (title, series) = (half(input)?, half(input)?);
     let sketch = Sketch {
         shingles: u16::from_be_bytes(input.take(2)?.try_into().ok()?),
         hashes: input.take(BODY + LEAD)?.try_into().ok()?,
@@ -229,7 +230,9 @@ fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
         at,
         copy,
         signature: Signature {
-            bands,
+            realm,
+            title,
+            series,
             sketch,
             source,
             shelf,
@@ -399,7 +402,7 @@ pub(super) fn alike(core: &Core, sought: &[Signature], among: Among) -> Result<A
         };
         let hits: Vec<(bool, Vec<Hit>)> = sought
             .iter()
-            .map(|one| (lsh.is_series(one.bands[SERIES], 1), lsh.find(one, &range)))
+            .map(|one| (lsh.is_series(one, 1), lsh.find(one, &range)))
             .collect();
         (lsh.applied, hits)
     };

@@ -131,32 +131,50 @@ pub fn is_single(c: char) -> bool {
 pub fn tokenize(folded: &str, to: &mut Vec<Token>) {
     let bytes = folded.as_bytes();
     let mut at = 0;
-    while at < bytes.len() {
-        let (c, length) = char_at(folded, at);
-        // Asked first: a vowel sign of Thai is no letter, and a token all the same.
-        if is_single(c) {
-            to.push(single(c));
-            at += length;
-            continue;
-        }
-        if !c.is_alphanumeric() {
-            at += length;
-            continue;
-        }
+    while let Some(&byte) = bytes.get(at) {
         let begin = at;
-        at += length;
-        while at < bytes.len() {
-            let (next, length) = char_at(folded, at);
-            if is_single(next) || !next.is_alphanumeric() {
-                break;
+        if byte.is_ascii() {
+            at += 1;
+            if !byte.is_ascii_alphanumeric() {
+                continue;
             }
-            at += length;
+        } else {
+            let c = char_at(folded, at);
+            at += c.len_utf8();
+            // Asked first: a vowel sign of Thai is no letter, and a token all the same.
+            if is_single(c) {
+                to.push(single(c));
+                continue;
+            }
+            if !c.is_alphanumeric() {
+                continue;
+            }
         }
+        at = word_end(folded, at);
         to.push(Token {
             hash: xxh3_64(&bytes[begin..at]),
             single: false,
         });
     }
+}
+
+/// The first place from this one on that no letter or digit of a word stands at.
+fn word_end(text: &str, from: usize) -> usize {
+    let mut at = from;
+    while let Some(&byte) = text.as_bytes().get(at) {
+        let length = if byte.is_ascii() {
+            usize::from(byte.is_ascii_alphanumeric())
+        } else {
+            let c = char_at(text, at);
+            let goes_on = !is_single(c) && c.is_alphanumeric();
+            if goes_on { c.len_utf8() } else { 0 }
+        };
+        if length == 0 {
+            break;
+        }
+        at += length;
+    }
+    at
 }
 
 fn single(c: char) -> Token {
@@ -166,14 +184,9 @@ fn single(c: char) -> Token {
     }
 }
 
-/// The character at a place, most of them without decoding.
-fn char_at(text: &str, at: usize) -> (char, usize) {
-    let byte = text.as_bytes()[at];
-    if byte < 0x80 {
-        return (char::from(byte), 1);
-    }
-    let c = text[at..].chars().next().unwrap_or('\u{fffd}');
-    (c, c.len_utf8())
+/// The character at a place.
+fn char_at(text: &str, at: usize) -> char {
+    text[at..].chars().next().unwrap_or('\u{fffd}')
 }
 
 /// How many tokens make a shingle: five characters, or three words.
@@ -198,23 +211,17 @@ pub fn shingles(tokens: &[Token]) -> Vec<u64> {
     all
 }
 
-/// The runs of digits of a folded text, each once, without leading zeros.
-#[must_use]
-pub fn numbers(folded: &str) -> Vec<u64> {
-    if !folded.bytes().any(|byte| byte.is_ascii_digit()) {
-        return Vec::new();
-    }
-    let mut all: Vec<u64> = folded
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|run| !run.is_empty())
-        .map(|run| {
-            let run = run.trim_start_matches('0');
-            run.parse().unwrap_or_else(|_| xxh3_64(run.as_bytes()))
-        })
-        .collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+/// Adds the runs of digits of a folded text, without leading zeros.
+pub fn numbers(folded: &str, to: &mut Vec<u64>) {
+    let runs = folded.as_bytes().split(|byte| !byte.is_ascii_digit());
+    to.extend(runs.filter(|run| !run.is_empty()).map(|run| {
+        let zeros = run.iter().take_while(|digit| **digit == b'0').count();
+        let run = &run[zeros..];
+        let number = std::str::from_utf8(run)
+            .ok()
+            .and_then(|run| run.parse().ok());
+        number.unwrap_or_else(|| xxh3_64(run))
+    }));
 }
 
 /// Letters that tell a script.
@@ -224,8 +231,12 @@ const SAMPLE: usize = 800;
 #[must_use]
 pub fn script(text: impl Iterator<Item = char>) -> Script {
     let mut counts = [0usize; 9];
-    for c in text.filter(|c| c.is_alphabetic()).take(SAMPLE) {
-        let script = match c {
+    let letters = text.filter_map(|c| {
+        Some(match c {
+            'a'..='z' | 'A'..='Z' => Script::Latin,
+            '\u{4e00}'..='\u{9fff}' => Script::Han,
+            '\0'..='\x7f' => return None,
+            c if !c.is_alphabetic() => return None,
             '\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => Script::Latin,
             '\u{370}'..='\u{3ff}' => Script::Greek,
             '\u{400}'..='\u{52f}' => Script::Cyrillic,
@@ -234,7 +245,9 @@ pub fn script(text: impl Iterator<Item = char>) -> Script {
             c if is_kana(c) => Script::Kana,
             c if is_han(c) => Script::Han,
             _ => Script::Other,
-        };
+        })
+    });
+    for script in letters.take(SAMPLE) {
         counts[script as usize] += 1;
     }
     let (han, kana) = (counts[Script::Han as usize], counts[Script::Kana as usize]);
@@ -300,7 +313,9 @@ mod tests {
         assert_eq!(shingles(&of("a b c d")).len(), 2);
         assert_eq!(shingles(&of("一二三四五六")).len(), 2);
         assert!(shingles(&of("a b")).is_empty());
-        assert_eq!(numbers("on 07 march 2026, 7 of 12"), [7, 12, 2026]);
+        let mut found = Vec::new();
+        numbers("on 07 march 2026, 00 of 12", &mut found);
+        assert_eq!(found, [7, 2026, xxh3_64(b""), 12]);
     }
 
     #[test]

@@ -64,22 +64,18 @@ impl Tables {
     ) -> impl Iterator<Item = (&Print, Estimate)> {
         self.prints.iter().filter_map(move |print| {
             let other = &print.signature;
-            let shared = sought.bands[..SERIES]
-                .iter()
-                .zip(&other.bands)
-                .any(|(a, b)| a == b && *a != 0);
+            let shared = (0..SERIES).any(|band| sought.meets(other, band));
             let here = (sought.source, sought.shelf);
             let covered = among.reach.covers(here, (other.source, other.shelf));
             let estimate = sought.sketch.estimate(&other.sketch);
-            let titled = sought.bands[TITLE] != 0 && sought.bands[TITLE] == other.bands[TITLE];
-            let wanted = estimate.is_worth_a_look() || titled;
+            let wanted = estimate.is_worth_a_look() || sought.meets(other, TITLE);
             (shared && covered && wanted && print.at >= among.since).then_some((print, estimate))
         })
     }
 
-    pub(super) fn is_series(&self, key: u32, more: usize) -> bool {
-        let same = |print: &&Print| print.signature.bands[SERIES] == key;
-        key != 0 && self.prints.iter().filter(same).count() + more >= 3
+    pub(super) fn is_series(&self, of: &Signature, more: usize) -> bool {
+        let same = |print: &&Print| of.meets(&print.signature, SERIES);
+        of.series != 0 && self.prints.iter().filter(same).count() + more >= 3
     }
 
     pub(super) fn holders(&self, key: Key) -> impl Iterator<Item = u64> {
