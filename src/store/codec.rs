@@ -75,10 +75,14 @@ impl<'a> In<'a> {
     #[inline]
     pub(super) fn number(&mut self) -> Option<u64> {
         // Most are short.
-        match self.0.split_first() {
-            Some((&byte, rest)) if byte < 0x80 => {
+        match *self.0 {
+            [byte @ 0..0x80, ref rest @ ..] => {
                 self.0 = rest;
                 Some(u64::from(byte))
+            }
+            [first, second @ 0..0x80, ref rest @ ..] => {
+                self.0 = rest;
+                Some(u64::from(first & 0x7f) | u64::from(second) << 7)
             }
             _ => self.long_number(),
         }

@@ -16,8 +16,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::Arc;
+
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Error;
 use super::log::Pos;
@@ -29,18 +30,14 @@ use renew::Successor;
 
 pub(super) use disk::panic_text;
 pub(super) use figures::Figures;
+pub(super) use flush::FULL;
 pub(super) use sets::Chunk;
 
 /// The table behind its lock.
 #[derive(Debug)]
 pub(super) struct Index {
     table: RwLock<Table>,
-    /// Readers who wait for the writer.
-    waiting: AtomicUsize,
 }
-
-/// How often the writer looks whether the readers who waited have had their turn.
-const TURNS: usize = 50;
 
 /// The whole index: what sled has, with what is newer in memory.
 #[derive(Debug)]
@@ -425,47 +422,19 @@ impl Index {
     pub(super) fn new(table: Table) -> Self {
         Self {
             table: RwLock::new(table),
-            waiting: AtomicUsize::new(0),
         }
     }
 
     /// For one look. A panic of the writer does not stop readers: what it left half done is made anew from the log.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Table> {
-        match self.table.try_read() {
-            Ok(table) => table,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                self.waiting.fetch_add(1, Ordering::Relaxed);
-                let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-                self.waiting.fetch_sub(1, Ordering::Relaxed);
-                table
-            }
-        }
+        self.table.read()
     }
 
     /// For the one writer.
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, Table> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner)
+        self.table.write()
     }
 
-    /// Lets those in who wait, between two parts of a longer change. Without it the writer would take the lock again
-    /// before any of them is awake.
-    pub(super) fn give_way<'a>(
-        &'a self,
-        table: RwLockWriteGuard<'a, Table>,
-    ) -> RwLockWriteGuard<'a, Table> {
-        if self.waiting.load(Ordering::Relaxed) == 0 {
-            return table;
-        }
-        drop(table);
-        for _ in 0..TURNS {
-            if self.waiting.load(Ordering::Relaxed) == 0 {
-                break;
-            }
-            std::thread::yield_now();
-        }
-        self.write()
-    }
     /// Makes what sled has durable, as far as sled does that.
     pub(super) fn sync(&self) -> Result<(), Error> {
         let db = self.read().db()?.clone();
@@ -485,15 +454,19 @@ impl Index {
 
     /// The table without its lock.
     pub(super) fn into_table(self) -> Table {
-        self.table
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.table.into_inner()
     }
 
     /// Puts a freshly made table in the place of this one.
     pub(super) fn replace(&self, table: Table) -> Table {
         std::mem::replace(&mut *self.write(), table)
     }
+}
+
+/// Lets those in who wait, between two parts of a longer change. Whoever only let go of the lock would have it again before
+/// any of them is awake.
+pub(super) fn give_way(table: &mut RwLockWriteGuard<'_, Table>) {
+    RwLockWriteGuard::bump(table);
 }
 
 fn name_key(kind: u8, name: &str) -> Vec<u8> {

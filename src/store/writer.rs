@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::apply::{self, apply};
 use super::core::Core;
 use super::frame::{Draft, FrameHead};
+use super::index::{self, give_way};
 use super::item::Item;
 use super::log::{FileHead, Loc, Pos};
 use super::near;
@@ -34,8 +35,6 @@ const COMPANY: Duration = Duration::from_millis(5);
 const MANY: usize = 8;
 /// Changed items of the index that wait for sled at most.
 pub(super) const FLUSH_ITEMS: usize = 8192;
-/// Bytes of them.
-pub(super) const FLUSH_BYTES: usize = 4 << 20;
 /// How long they wait at most.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
 /// Below this, nothing is written: sled must never meet a full disk.
@@ -412,7 +411,7 @@ impl Writer {
             let items = one.items.iter().zip(&one.places);
             let mut table = self.core.index.write();
             for ((item, body), (at, length)) in items {
-                table = self.core.index.give_way(table);
+                give_way(&mut table);
                 let loc = Loc {
                     file,
                     at: u32::try_from(one.begin + at).unwrap_or(u32::MAX),
@@ -533,7 +532,7 @@ impl Writer {
         };
         let light = self.core.light.len();
         let due = dirty + light >= FLUSH_ITEMS
-            || volume >= FLUSH_BYTES
+            || volume >= index::FULL
             || (dirty + light > 0 && self.last_flush.elapsed() >= FLUSH_AFTER);
         if due && !self.core.full.load(Ordering::Relaxed) {
             self.guard(|writer| {

@@ -2,12 +2,12 @@
 
 use super::disk::{Mark, Stored, refused};
 use super::redo::{self, Redo};
-use super::{Index, Table, Value, encode, weight};
+use super::{Index, Table, Value, encode, give_way, weight};
 use crate::store::Error;
 use crate::store::packed;
 
-/// Unchanged items that stay in memory after a flush, in bytes.
-const WARM: usize = 12 << 20;
+/// Bytes of items in memory from which on they go to sled, and then all of them: what stayed would count again at once.
+pub(in crate::store) const FULL: usize = 8 << 20;
 /// Items whose stand is noted before readers get their turn.
 const AT_ONCE: usize = 128;
 
@@ -103,7 +103,7 @@ impl Index {
 
     /// Notes what sled has now, and lets go of what need not stay in memory.
     fn settle(&self, mark: Mark, written: Vec<Written>) {
-        if self.read().volume > WARM {
+        if self.read().volume >= FULL {
             let mut table = self.write();
             table.sum = mark.sum;
             table.dirty = 0;
@@ -121,7 +121,7 @@ impl Index {
         table.sum = mark.sum;
         for (n, one) in written.into_iter().enumerate() {
             if n % AT_ONCE == 0 {
-                table = self.give_way(table);
+                give_way(&mut table);
             }
             if let Some((number, bytes)) = one.pack {
                 table.settle_pack(number, bytes);
