@@ -325,7 +325,7 @@ async fn load(dir: &Path, n: u64) -> Figures {
 /// Numbers of the articles that are written while somebody looks: at least enough for all looks.
 fn more(n: u64) -> std::ops::Range<u64> {
     let first = n.next_multiple_of(AT_ONCE);
-    first..first + (n / 20).clamp(4000, 40_000)
+    first..first + (n / 20).clamp(12_000, 40_000)
 }
 
 async fn writing(dir: &Path, n: u64) -> Figures {

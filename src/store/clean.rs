@@ -34,7 +34,7 @@ const STEP: usize = 1 << 20;
 /// Names or tombstones in one frame.
 const AT_ONCE: usize = 1024;
 /// sled's files may grow to this many times their fresh size.
-const BLOATED: u64 = 3;
+const BLOATED: u64 = 2;
 /// Sled's files that are smaller are left alone.
 const SMALL_INDEX: u64 = 64 << 20;
 
@@ -148,6 +148,8 @@ fn carry_articles(writer: &mut Writer, from: Pos, now: Timestamp) -> Result<Step
         }
         looked_at += read.bytes.len();
         for (at, raw) in frame::items(read.bytes).flatten() {
+            // Readers may wait for this processor.
+            std::thread::yield_now();
             let stand = match &raw.item {
                 Item::Put(stand) | Item::Amend(stand) => stand,
                 Item::Marks(marks) => {

@@ -11,6 +11,7 @@ mod flush;
 mod redo;
 mod renew;
 mod sets;
+mod value;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -22,16 +23,18 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Error;
 use super::log::Pos;
-use super::packed::{self, Coding, LAST, NameRec, Place, Rec};
+use super::packed::{self, LAST, NameRec, Rec};
 use crate::model::source::SourceId;
 
 use disk::{Stored, Sum, guarded, hex, open_db, refused};
 use renew::Successor;
+use value::{Slot, decode, encode, weight};
 
 pub(super) use disk::panic_text;
 pub(super) use figures::Figures;
 pub(super) use flush::FULL;
 pub(super) use sets::Chunk;
+pub(super) use value::Value;
 
 /// The table behind its lock.
 #[derive(Debug)]
@@ -57,28 +60,6 @@ pub(super) struct Table {
     /// Position in the log up to which everything is in this table.
     pub(super) applied: Pos,
     pub(super) figures: Figures,
-}
-
-#[derive(Debug)]
-struct Slot {
-    value: Value,
-    stored: Option<Stored>,
-    dirty: bool,
-}
-
-/// An item as it is used.
-#[derive(Debug, Clone)]
-pub(super) enum Value {
-    /// Nothing any more.
-    Gone,
-    /// Part of an ordered set.
-    Set(Arc<Chunk>),
-    /// Articles.
-    Pack(Arc<Vec<(u64, Rec)>>),
-    /// A list by name.
-    Name(Arc<NameRec>),
-    /// Anything else.
-    Raw(Arc<[u8]>),
 }
 
 /// Why an index is not used.
@@ -463,52 +444,16 @@ impl Index {
     }
 }
 
-/// Lets those in who wait, between two parts of a longer change. Whoever only let go of the lock would have it again before
-/// any of them is awake.
+/// Lets those in who wait, for the table or for a processor, between two parts of a longer change. Whoever only let go of
+/// the lock would have it again before any of them is awake.
 pub(super) fn give_way(table: &mut RwLockWriteGuard<'_, Table>) {
-    RwLockWriteGuard::bump(table);
+    RwLockWriteGuard::unlocked_fair(table, std::thread::yield_now);
 }
 
 fn name_key(kind: u8, name: &str) -> Vec<u8> {
     let mut key = vec![b'n', kind];
     key.extend_from_slice(name.as_bytes());
     key
-}
-
-fn decode(key: &[u8], bytes: &[u8], upper: Place) -> Result<Value, Error> {
-    let value = match key.first() {
-        Some(b'a') => packed::pack_begin(key)
-            .and_then(|begin| packed::read_pack(begin, bytes))
-            .map(|pack| Value::Pack(Arc::new(pack))),
-        Some(b'n') => packed::read_name(bytes).map(|name| Value::Name(Arc::new(name))),
-        Some(b's' | b'k' | b'm' | b'd' | b'p') => Some(Value::Raw(bytes.into())),
-        _ => packed::read_chunk(Coding::of(key), bytes)
-            .map(|places| Value::Set(Arc::new(Chunk { places, upper }))),
-    };
-    value.ok_or_else(|| damaged(key))
-}
-
-fn encode(key: &[u8], value: &Value) -> Option<Vec<u8>> {
-    match value {
-        Value::Gone => None,
-        Value::Set(chunk) => Some(packed::write_chunk(Coding::of(key), &chunk.places)),
-        Value::Pack(pack) => Some(packed::write_pack(pack)),
-        Value::Name(name) => Some(packed::write_name(name)),
-        Value::Raw(bytes) => Some(bytes.to_vec()),
-    }
-}
-
-fn weight(key: &[u8], value: &Value) -> usize {
-    let inner = match value {
-        Value::Gone => 0,
-        Value::Set(chunk) => chunk.places.len() * 16,
-        Value::Pack(pack) => pack.len() * 150,
-        Value::Name(name) => {
-            80 + name.months.len() * 16 + name.spellings.len() * 48 + name.shown.len()
-        }
-        Value::Raw(bytes) => bytes.len(),
-    };
-    120 + key.len() + inner
 }
 
 fn damaged(key: &[u8]) -> Error {

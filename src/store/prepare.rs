@@ -32,6 +32,11 @@ pub(super) struct Packed {
 impl Packed {
     /// Packs the texts of a batch.
     pub(super) fn new(batch: Batch) -> Self {
+        let body = |change| {
+            // Readers may wait for this processor.
+            std::thread::yield_now();
+            body(change)
+        };
         let bodies = batch.changes.iter().map(body).collect();
         let state = batch.visit.as_ref().map(|(_, state, _)| codec::pack(state));
         Self {

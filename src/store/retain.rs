@@ -8,7 +8,7 @@ use super::clean;
 use super::common::{FORGET_AT_ONCE, prefix};
 use super::core::Core;
 use super::engine::Engine;
-use super::index::Value;
+use super::index::{Value, give_way};
 use super::item::{Gone, Item, Left};
 use super::lists;
 use super::near::{self, ItemKey};
@@ -99,7 +99,10 @@ async fn drop_prints(engine: &Engine) -> Result<(), Error> {
         if !doomed.is_empty() {
             let drop = move |writer: &mut Writer| {
                 let mut table = writer.core.index.write();
-                doomed.iter().try_for_each(|key| table.put_raw(key, None))
+                doomed.iter().try_for_each(|key| {
+                    give_way(&mut table);
+                    table.put_raw(key, None)
+                })
             };
             engine.by_writer(drop).await?;
         }

@@ -89,6 +89,8 @@ impl Index {
         db.flush().map_err(refused)?;
         redo.keep(&dir)?;
         for (key, bytes) in redo.items() {
+            // Thousands of items, and readers may wait for this processor.
+            std::thread::yield_now();
             redo::put(&db, key, bytes)?;
             if let Some((next, copied)) = &successor
                 && key <= copied.as_slice()

@@ -48,6 +48,7 @@ impl Index {
             .range::<&[u8], _>((begin, Bound::Unbounded))
             .take(AT_ONCE)
         {
+            std::thread::yield_now();
             let (key, bytes) = item.map_err(refused)?;
             last = Some(key.to_vec());
             if !is_own(&key) {
