@@ -333,7 +333,7 @@ async fn writing(dir: &Path, n: u64) -> Figures {
     let store = opened(dir, false).await;
     let stop = Arc::new(AtomicBool::new(false));
     // What nobody has looked at yet is in nobody's memory.
-    look(Arc::clone(&store), Arc::clone(&stop), LOOKS / 10).await;
+    look(Arc::clone(&store), Arc::clone(&stop), LOOKS).await;
     let looking = TaskTracker::new().spawn(look(Arc::clone(&store), Arc::clone(&stop), LOOKS));
     let (begin, mut written) = (Instant::now(), 0);
     for first in more(n).step_by(AT_ONCE as usize) {

@@ -32,7 +32,6 @@ use value::{Slot, decode, encode, weight};
 
 pub(super) use disk::panic_text;
 pub(super) use figures::Figures;
-pub(super) use flush::FULL;
 pub(super) use sets::Chunk;
 pub(super) use value::Value;
 
@@ -148,11 +147,6 @@ impl Table {
     /// Items that sled does not have yet, or not in this form.
     pub(super) fn dirty(&self) -> usize {
         self.dirty
-    }
-
-    /// Estimate of the bytes in memory.
-    pub(super) fn volume(&self) -> usize {
-        self.volume
     }
 
     fn db(&self) -> Result<&sled::Db, Error> {

@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::apply::{apply, expire};
-use super::index::{self, Index, Refusal, Table};
+use super::index::{Index, Refusal, Table};
 use super::item::Item;
 use super::log::{Hole, Loc, Log, Pos};
-use super::writer::FLUSH_ITEMS;
 use super::{Error, Options, frame};
 use crate::model::time::Timestamp;
 
@@ -58,7 +57,7 @@ pub(super) fn replay(index: &Index, log: &Log) -> Result<Replayed, Error> {
             file: read.pos.file,
             at: read.pos.at + read.bytes.len() as u64,
         };
-        let due = table.dirty() >= FLUSH_ITEMS || table.volume() >= index::FULL;
+        let due = table.is_full();
         drop(table);
         if due {
             index.flush()?;

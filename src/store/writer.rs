@@ -16,7 +16,6 @@ use tokio::sync::oneshot;
 
 use super::apply;
 use super::core::Core;
-use super::index;
 use super::log::FileHead;
 use super::prepare::Packed;
 use super::rebuild;
@@ -31,10 +30,11 @@ const GROUP: usize = 256;
 const COMPANY: Duration = Duration::from_millis(5);
 /// So many leases are many visits.
 const MANY: usize = 8;
-/// Changed items of the index that wait for sled at most.
-pub(super) const FLUSH_ITEMS: usize = 8192;
-/// How long they wait at most.
+/// States of visits that brought nothing which wait for the index at most.
+const STATES: usize = 8192;
+/// How long what changed waits for sled while there is nothing else to do, and how long at most. The log has it already.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
+const FLUSH_AT_LAST: Duration = Duration::from_secs(5);
 /// Below this, nothing is written: sled must never meet a full disk.
 const RESERVE: u64 = 24 << 20;
 
@@ -102,7 +102,7 @@ impl Writer {
             let message = match self.queue.recv_timeout(FLUSH_AFTER / 2) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.flush_if_due();
+                    self.flush_if_due(FLUSH_AFTER);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => {
@@ -121,7 +121,7 @@ impl Writer {
                     }
                 }
             }
-            self.flush_if_due();
+            self.flush_if_due(FLUSH_AT_LAST);
         }
     }
 
@@ -255,15 +255,14 @@ impl Writer {
         });
     }
 
-    fn flush_if_due(&mut self) {
-        let (dirty, volume) = {
+    fn flush_if_due(&mut self, patience: Duration) {
+        let (dirty, full) = {
             let table = self.core.index.read();
-            (table.dirty(), table.volume())
+            (table.dirty() > 0, table.is_full())
         };
         let light = self.core.light.len();
-        let due = dirty + light >= FLUSH_ITEMS
-            || volume >= index::FULL
-            || (dirty + light > 0 && self.last_flush.elapsed() >= FLUSH_AFTER);
+        let old = self.last_flush.elapsed() >= patience;
+        let due = full || light >= STATES || (old && (dirty || light > 0));
         if due && !self.core.full.load(Ordering::Relaxed) {
             self.guard(|writer| {
                 match writer.flush() {

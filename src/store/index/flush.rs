@@ -6,8 +6,8 @@ use super::{Index, Table, Value, encode, give_way, weight};
 use crate::store::Error;
 use crate::store::packed;
 
-/// Bytes of items in memory from which on they go to sled, and then all of them: what stayed would count again at once.
-pub(in crate::store) const FULL: usize = 8 << 20;
+/// The least and the most of items in memory, in bytes, before they go to sled.
+const ROOM: (u64, u64) = (8 << 20, 64 << 20);
 /// Items whose stand is noted before readers get their turn.
 const AT_ONCE: usize = 128;
 
@@ -21,6 +21,15 @@ struct Written {
 }
 
 impl Table {
+    /// True if so much is in memory that it should go to sled, and then all of it: what stayed would count again at once.
+    ///
+    /// That is half of what sled has, within limits. Keys are hashes, so each new one changes an item of its own, and sled
+    /// writes that and its neighbours: the more there are, the more must go at once for an item to be worth its writing.
+    pub(in crate::store) fn is_full(&self) -> bool {
+        let (least, most) = ROOM;
+        self.volume as u64 >= (self.sum.bytes / 2).clamp(least, most)
+    }
+
     /// All that sled does not have yet.
     fn changes(&self) -> (Redo, Vec<Written>) {
         let mut redo = Redo::behind(self.sum);
@@ -105,7 +114,7 @@ impl Index {
 
     /// Notes what sled has now, and lets go of what need not stay in memory.
     fn settle(&self, mark: Mark, written: Vec<Written>) {
-        if self.read().volume >= FULL {
+        if self.read().is_full() {
             let mut table = self.write();
             table.sum = mark.sum;
             table.dirty = 0;

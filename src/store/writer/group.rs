@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::{Request, Writer};
+use super::{FLUSH_AT_LAST, Request, Writer};
 use crate::model::article::Revision;
 use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
@@ -288,7 +288,7 @@ impl Writer {
             return Err(error);
         }
         self.publish();
-        self.flush_if_due();
+        self.flush_if_due(FLUSH_AT_LAST);
         Ok(())
     }
 }
