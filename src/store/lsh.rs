@@ -152,6 +152,36 @@ impl Spread {
     }
 }
 
+/// Puts a signature into the table of a band.
+fn enter(table: &mut [u32], slots: &Slots, band: usize, place: usize, signature: &Signature) {
+    let Some(spread) = Spread::of(signature, band) else {
+        return;
+    };
+    let (mut equal, mut oldest, mut gone) = (0, (usize::MAX, 0), None);
+    let mut at = spread.first(table.len());
+    while table[at] != 0 {
+        let other = place_in(table[at]);
+        if other < slots.gone {
+            gone = Some(at);
+        } else if table[at] & 0xff == spread.byte()
+            && let Some(slot) = slots.get(other)
+            && slot.signature.meets(signature, band)
+        {
+            equal += 1;
+            oldest = oldest.min((other, at));
+        }
+        at = if at + 1 == table.len() { 0 } else { at + 1 };
+    }
+    let at = if equal < BUCKET {
+        gone.unwrap_or(at)
+    } else {
+        oldest.1
+    };
+    if let Ok(place) = u32::try_from(place + 1) {
+        table[at] = place << 8 | spread.byte();
+    }
+}
+
 /// The place in a cell that is not empty.
 fn place_in(cell: u32) -> usize {
     (cell >> 8) as usize - 1
@@ -193,8 +223,11 @@ impl Lsh {
             self.make_tables();
             return;
         }
-        for band in 0..BANDS {
-            self.enter(band, place);
+        let Some(slot) = self.slots.get(place) else {
+            return;
+        };
+        for (band, table) in self.tables.chunks_exact_mut(self.cells).enumerate() {
+            enter(table, &self.slots, band, place, &slot.signature);
         }
     }
 
@@ -206,65 +239,24 @@ impl Lsh {
         self.tables = vec![0; self.cells * BANDS];
         self.slots.gone = 0;
         self.entered = self.len();
-        // One after the other, so that each fits the processor's cache while it is filled.
-        for band in 0..BANDS {
-            for place in 0..self.len() {
-                self.enter(band, place);
+        // One table after the other, so that it fits the processor's cache while it is filled.
+        for (band, table) in self.tables.chunks_exact_mut(self.cells).enumerate() {
+            for (place, slot) in self.slots.chunks.iter().flatten().enumerate() {
+                enter(table, &self.slots, band, place, &slot.signature);
             }
         }
-    }
-
-    /// Puts the signature at a place into the table of a band.
-    fn enter(&mut self, band: usize, place: usize) {
-        let Some(signature) = self.slots.get(place).map(|slot| &slot.signature) else {
-            return;
-        };
-        let Some(spread) = Spread::of(signature, band) else {
-            return;
-        };
-        let (mut equal, mut oldest, mut free) = (0, None, None);
-        for (at, cell) in self.cells_of(band, spread) {
-            if cell == 0 {
-                free = free.or(Some(at));
-                break;
-            }
-            let other = place_in(cell);
-            if other < self.slots.gone {
-                free = free.or(Some(at));
-            } else if cell & 0xff == spread.byte()
-                && let Some(slot) = self.slots.get(other)
-                && slot.signature.meets(signature, band)
-            {
-                equal += 1;
-                if oldest.is_none_or(|(oldest, _)| other < oldest) {
-                    oldest = Some((other, at));
-                }
-            }
-        }
-        let full = oldest.filter(|_| equal >= BUCKET).map(|(_, at)| at);
-        if let (Some(at), Ok(place)) = (full.or(free), u32::try_from(place + 1)) {
-            self.tables[at] = place << 8 | spread.byte();
-        }
-    }
-
-    /// The cells of a band from the one on where looking begins, each with its place in `tables`.
-    fn cells_of(&self, band: usize, spread: Spread) -> impl Iterator<Item = (usize, u32)> {
-        let begin = band * self.cells;
-        let first = begin + spread.first(self.cells);
-        let all = (first..begin + self.cells).chain(begin..first);
-        all.map(|at| (at, self.tables[at]))
     }
 
     /// The places of those that meet this one in a band, down to a number.
     fn meeting(&self, sought: &Signature, band: usize, from: u64) -> impl Iterator<Item = usize> {
-        let spread = Spread::of(sought, band);
+        let spread = Spread::of(sought, band).filter(|_| !self.is_empty());
         let cells = spread.into_iter().flat_map(move |spread| {
-            let cells = self
-                .cells_of(band, spread)
-                .take_while(|(_, cell)| *cell != 0);
-            cells.filter(move |(_, cell)| cell & 0xff == spread.byte())
+            let table = &self.tables[band * self.cells..][..self.cells];
+            let (before, after) = table.split_at(spread.first(self.cells));
+            let cells = after.iter().chain(before).take_while(|cell| **cell != 0);
+            cells.filter(move |cell| **cell & 0xff == spread.byte())
         });
-        cells.map(|(_, cell)| place_in(cell)).filter(move |place| {
+        cells.map(|cell| place_in(*cell)).filter(move |place| {
             self.slots
                 .get(*place)
                 .is_some_and(|slot| slot.number >= from && sought.meets(&slot.signature, band))
