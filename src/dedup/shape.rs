@@ -268,3 +268,52 @@ fn min_hashes<const N: usize>(shingles: &[u64]) -> [u8; N] {
 fn low(hash: u64) -> usize {
     usize::try_from(hash & 0xffff_ffff).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The Jaccard of two texts of so many shingles, of which so many are in both, as their hashes have it.
+    fn estimate(random: &mut fastrand::Rng, shingles: usize, shared: usize) -> f32 {
+        let both: Vec<u64> = (0..shared).map(|_| random.u64(..)).collect();
+        let mut text = || {
+            let own = (shared..shingles).map(|_| random.u64(..));
+            let mut sketch = Sketch {
+                hashes: [0; BODY + LEAD],
+                shingles: 1,
+            };
+            let all: Vec<u64> = both.iter().copied().chain(own).collect();
+            sketch.hashes[..BODY].copy_from_slice(&min_hashes::<BODY>(&all));
+            sketch
+        };
+        let (one, other) = (text(), text());
+        one.estimate(&other).body
+    }
+
+    #[test]
+    fn hashes_tell_how_alike_texts_are_whether_they_are_short_or_long() {
+        let mut random = fastrand::Rng::with_seed(8);
+        for shingles in [20_u16, 60, 130, 400, 5000] {
+            for tenths in [0, 5, 8, 10] {
+                let shared = shingles / 10 * tenths;
+                let is = f32::from(shared) / f32::from(2 * shingles - shared);
+                let mut off = 0.0;
+                for _ in 0..200 {
+                    let seems = estimate(&mut random, shingles.into(), shared.into());
+                    off += (seems - is) / 200.0;
+                    // Four standard deviations of 128 hashes that know nothing of each other, and the bins that borrow one which
+                    // agrees by chance.
+                    let far = 4.0 * (is * (1.0 - is) / 128.0).sqrt();
+                    assert!(
+                        (seems - is).abs() <= far + 0.1,
+                        "{shingles} shingles, {is} seems {seems}"
+                    );
+                }
+                assert!(
+                    off.abs() < 0.02,
+                    "{shingles} shingles, {is} is off by {off}"
+                );
+            }
+        }
+    }
+}
