@@ -11,7 +11,7 @@ use super::apply::{read_about, read_state};
 use super::core::Core;
 use super::engine::Engine;
 use super::frame;
-use super::index::Value;
+use super::index::{Value, step_aside};
 use super::item::{Item, Left, Name, Stand, Tombstone};
 use super::log::{Loc, Pos};
 use super::near;
@@ -148,8 +148,7 @@ fn carry_articles(writer: &mut Writer, from: Pos, now: Timestamp) -> Result<Step
         }
         looked_at += read.bytes.len();
         for (at, raw) in frame::items(read.bytes).flatten() {
-            // Readers may wait for this processor.
-            std::thread::yield_now();
+            step_aside();
             let stand = match &raw.item {
                 Item::Put(stand) | Item::Amend(stand) => stand,
                 Item::Marks(marks) => {

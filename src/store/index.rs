@@ -441,7 +441,13 @@ impl Index {
 /// Lets those in who wait, for the table or for a processor, between two parts of a longer change. Whoever only let go of
 /// the lock would have it again before any of them is awake.
 pub(super) fn give_way(table: &mut RwLockWriteGuard<'_, Table>) {
-    RwLockWriteGuard::unlocked_fair(table, std::thread::yield_now);
+    RwLockWriteGuard::unlocked_fair(table, step_aside);
+}
+
+/// Lets readers have this processor between two parts of longer work: a slice of the scheduler is longer than a page may
+/// take.
+pub(super) fn step_aside() {
+    std::thread::yield_now();
 }
 
 fn name_key(kind: u8, name: &str) -> Vec<u8> {

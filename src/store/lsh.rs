@@ -223,11 +223,8 @@ impl Lsh {
             self.make_tables();
             return;
         }
-        let Some(slot) = self.slots.get(place) else {
-            return;
-        };
         for (band, table) in self.tables.chunks_exact_mut(self.cells).enumerate() {
-            enter(table, &self.slots, band, place, &slot.signature);
+            enter(table, &self.slots, band, place, &print.signature);
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::apply::spot;
 use super::codec;
 use super::core::{Core, Live};
+use super::index::step_aside;
 use super::item::{Gone, Item, Left, Stand};
 use super::lists;
 use super::near::{self, Marks};
@@ -33,8 +34,7 @@ impl Packed {
     /// Packs the texts of a batch.
     pub(super) fn new(batch: Batch) -> Self {
         let body = |change| {
-            // Readers may wait for this processor.
-            std::thread::yield_now();
+            step_aside();
             body(change)
         };
         let bodies = batch.changes.iter().map(body).collect();

@@ -188,7 +188,8 @@ impl Writer {
         let free = space.map_or(u64::MAX, |space| {
             space.f_bavail.saturating_mul(space.f_frsize)
         });
-        let full = free < RESERVE;
+        // A flush writes what is in memory twice.
+        let full = free < RESERVE.max(self.core.index.read().room() * 2);
         if full != self.core.full.swap(full, Ordering::Relaxed) {
             if full {
                 tracing::error!(

@@ -2,11 +2,11 @@
 
 use super::disk::{Mark, Stored, refused};
 use super::redo::{self, Redo};
-use super::{Index, Table, Value, encode, give_way, weight};
+use super::{Index, Table, Value, encode, give_way, step_aside, weight};
 use crate::store::Error;
 use crate::store::packed;
 
-/// The least and the most of items in memory, in bytes, before they go to sled.
+/// The least and the most of [`Table::room`].
 const ROOM: (u64, u64) = (8 << 20, 64 << 20);
 /// Items whose stand is noted before readers get their turn.
 const AT_ONCE: usize = 128;
@@ -21,13 +21,18 @@ struct Written {
 }
 
 impl Table {
-    /// True if so much is in memory that it should go to sled, and then all of it: what stayed would count again at once.
+    /// Bytes of items that may be in memory before they go to sled: half of what sled has, within limits.
     ///
-    /// That is half of what sled has, within limits. Keys are hashes, so each new one changes an item of its own, and sled
-    /// writes that and its neighbours: the more there are, the more must go at once for an item to be worth its writing.
-    pub(in crate::store) fn is_full(&self) -> bool {
+    /// Keys are hashes, so each new one changes an item of its own, and sled writes that and its neighbours: the more there
+    /// are, the more must go at once for an item to be worth its writing.
+    pub(in crate::store) fn room(&self) -> u64 {
         let (least, most) = ROOM;
-        self.volume as u64 >= (self.sum.bytes / 2).clamp(least, most)
+        (self.sum.bytes / 2).clamp(least, most)
+    }
+
+    /// True if they should go to sled, and then all of them: what stayed would count again at once.
+    pub(in crate::store) fn is_full(&self) -> bool {
+        self.volume as u64 >= self.room()
     }
 
     /// All that sled does not have yet.
@@ -98,8 +103,7 @@ impl Index {
         db.flush().map_err(refused)?;
         redo.keep(&dir)?;
         for (key, bytes) in redo.items() {
-            // Thousands of items, and readers may wait for this processor.
-            std::thread::yield_now();
+            step_aside();
             redo::put(&db, key, bytes)?;
             if let Some((next, copied)) = &successor
                 && key <= copied.as_slice()

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Mark, guarded, is_own, open_db, refused};
-use super::{Index, Refusal};
+use super::{Index, Refusal, step_aside};
 use crate::store::Error;
 
 /// Items copied in one step.
@@ -48,7 +48,7 @@ impl Index {
             .range::<&[u8], _>((begin, Bound::Unbounded))
             .take(AT_ONCE)
         {
-            std::thread::yield_now();
+            step_aside();
             let (key, bytes) = item.map_err(refused)?;
             last = Some(key.to_vec());
             if !is_own(&key) {

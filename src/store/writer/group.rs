@@ -13,7 +13,7 @@ use crate::model::time::Timestamp;
 use crate::store::apply::apply;
 use crate::store::core::Core;
 use crate::store::frame::{Draft, FrameHead};
-use crate::store::index::give_way;
+use crate::store::index::{give_way, step_aside};
 use crate::store::item::Item;
 use crate::store::log::{Loc, Pos};
 use crate::store::near;
@@ -111,8 +111,7 @@ impl Writer {
         let visible = !changes.is_empty();
         let bodies = std::mem::take(&mut packed.bodies);
         for (change, body) in changes.into_iter().zip(bodies) {
-            // Readers may wait for this processor.
-            std::thread::yield_now();
+            step_aside();
             preparing.change(change, body)?;
         }
         if let Some(prints) = packed.batch.prints.take() {
