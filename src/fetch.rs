@@ -141,6 +141,15 @@ pub struct Failure {
     pub silent: bool,
 }
 
+/// Where the first request of a visit goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct First {
+    /// The address.
+    pub url: Url,
+    /// Whose manners it must mind.
+    pub host: HostKey,
+}
+
 /// What came of a visit.
 #[derive(Debug, Clone)]
 pub enum Fetched {
@@ -242,14 +251,15 @@ impl Fetcher {
         &self.hosts
     }
 
-    /// Whose manners the first request of a visit must mind; `None` where no host is visited.
+    /// The first request of a visit; `None` where no host is visited.
     #[must_use]
-    pub fn first_host(&self, source: &Source, state: &SourceState) -> Option<HostKey> {
+    pub fn first(&self, source: &Source, state: &SourceState) -> Option<First> {
         if source.kind != SourceKind::Feed {
             return None;
         }
         let url = Url::parse(first_url(source, state)).ok()?;
-        Some(self.hosts.key(&url))
+        let host = self.hosts.key(&url);
+        Some(First { url, host })
     }
 
     /// Visits a source, waiting for its host. `now` is the time at the beginning.
@@ -257,18 +267,18 @@ impl Fetcher {
         self.fetch_with(source, state, now, None).await
     }
 
-    /// The same, with a place at the first host already taken.
+    /// The same, with a place for the first request already taken.
     pub async fn fetch_with(
         &self,
         source: &Source,
         state: &SourceState,
         now: Timestamp,
-        permit: Option<Permit>,
+        place: Option<(First, Permit)>,
     ) -> Fetched {
         match &source.kind {
             SourceKind::Feed => {
                 let mut trip = Trip::new(self, source, state, now);
-                match trip.make(permit).await {
+                match trip.make(place).await {
                     Ok(fetched) => fetched,
                     Err(Stop::Deferred { until, host }) => Fetched::Deferred { until, host },
                     Err(Stop::Failed(error)) => Fetched::Failed(trip.failure(&error)),

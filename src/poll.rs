@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, First};
 use crate::ingest;
 use crate::metrics::Metrics;
 use crate::model::source::{Every, Fault, Source, SourceId, SourceState, Sources};
@@ -41,8 +41,8 @@ use turn::Until;
 /// be read, nobody else sets out: they would only bring more of what takes memory.
 const TABLES: usize = 12;
 
-/// Sources that wait for their host with their state at hand. A host may have ten thousand; the rest are read again.
-const STATES: usize = 1024;
+/// Sources that wait for their host with state and address at hand. A host may have ten thousand; the rest are read again.
+const STATES: usize = 2048;
 
 /// `[poll]` of feeds.toml.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +169,12 @@ struct Floor {
     turns: AtomicU64,
 }
 
+/// Where a source that waits for its host will be visited, and as which it was when that was found out.
+struct Address {
+    source: Arc<Source>,
+    first: First,
+}
+
 /// The work at hand.
 #[derive(Default)]
 struct Desk {
@@ -176,8 +182,8 @@ struct Desk {
     ready: VecDeque<Due>,
     /// On lease by name, waiting for their host.
     queue: Queue,
-    /// States of some that wait, so that they need not be read again: nobody else changes them meanwhile.
-    states: HashMap<SourceId, SourceState>,
+    /// What is known of some that wait, so that it need not be read again: nobody else changes it meanwhile.
+    known: HashMap<SourceId, (SourceState, Address)>,
     /// Under way.
     flying: HashSet<SourceId>,
     /// On lease, due while another one that is polled at the same address is under way: its answer may serve them.
@@ -195,9 +201,9 @@ struct Desk {
 }
 
 impl Desk {
-    fn remember(&mut self, due: Due) {
-        if self.states.len() < STATES {
-            self.states.insert(due.source, due.state);
+    fn remember(&mut self, due: Due, address: Address) {
+        if self.known.len() < STATES {
+            self.known.insert(due.source, (due.state, address));
         }
     }
 }

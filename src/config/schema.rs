@@ -359,7 +359,7 @@ static LOG: &[Key] = &[
     key(
         "level",
         Shape::Text,
-        "error, warn, info, debug, trace, or one for each part: info,aggd::fetch=debug.",
+        "error, warn, info, debug (visits that brought nothing, too), trace, or one for each part: info,aggd::fetch=debug.",
     ),
 ];
 

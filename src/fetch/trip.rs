@@ -13,8 +13,8 @@ use url::Url;
 use super::body::{self, Limits};
 use super::client::MAX_HEAD;
 use super::{
-    Answer, Error, Failure, Fetched, Fetcher, Hop, HostKey, Permit, cache, first_url, header_value,
-    take_credentials,
+    Answer, Error, Failure, Fetched, Fetcher, First, Hop, HostKey, Permit, cache, first_url,
+    header_value, take_credentials,
 };
 use crate::model::document::Document;
 use crate::model::source::{Source, SourceState, Validators};
@@ -30,7 +30,7 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static(
 /// Only what can be decoded under a cap.
 const CODINGS: HeaderValue = HeaderValue::from_static("gzip, br");
 /// Turns that a finished connection gets to come back to the pool before its place is given away.
-const TURNS_HOME: usize = 3;
+const TURNS_HOME: usize = 1;
 
 /// Why a trip ends early.
 pub(super) enum Stop {
@@ -91,10 +91,16 @@ impl<'a> Trip<'a> {
     }
 
     /// Goes from hop to hop.
-    pub(super) async fn make(&mut self, mut permit: Option<Permit>) -> Result<Fetched, Stop> {
-        let mut url = Url::parse(&self.url).map_err(|_| Error::BadUrl {
-            url: self.url.clone(),
-        })?;
+    pub(super) async fn make(&mut self, place: Option<(First, Permit)>) -> Result<Fetched, Stop> {
+        let (mut url, mut permit) = match place {
+            Some((first, permit)) => (first.url, Some(permit)),
+            None => {
+                let url = Url::parse(&self.url).map_err(|_| Error::BadUrl {
+                    url: self.url.clone(),
+                })?;
+                (url, None)
+            }
+        };
         // What the operator wrote into the address belongs to the headers; the configuration has seen to it.
         take_credentials(&mut url);
         let client = self.fetcher.clients.of(self.source)?;
@@ -146,12 +152,13 @@ impl<'a> Trip<'a> {
     }
 
     async fn place(&mut self, url: &Url, taken: Option<Permit>) -> Result<Permit, Stop> {
+        if let Some(permit) = taken {
+            self.host = Some(permit.key().clone());
+            return Ok(permit);
+        }
         let hosts = &self.fetcher.hosts;
         let key = hosts.key(url);
         self.host = Some(key.clone());
-        if let Some(permit) = taken.filter(|permit| *permit.key() == key) {
-            return Ok(permit);
-        }
         let (begun, now) = (self.begun, self.now);
         hosts
             .wait(

@@ -235,7 +235,7 @@ fn moved_view(step: &Move) -> MoveView {
 fn visit(visit: &Visit) -> VisitView {
     VisitView {
         at: shown(visit.at),
-        outcome: visit.outcome.clone(),
+        outcome: visit.outcome.to_string(),
         status: Some(visit.status).filter(|status| *status != 0),
         bytes: visit.bytes,
         ms: visit.millis,

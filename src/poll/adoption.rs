@@ -58,6 +58,8 @@ impl Floor {
             let mut desk = self.desk();
             desk.holding = true;
             desk.epoch += 1;
+            // Hosts may be counted otherwise from now on.
+            desk.known.clear();
         }
         let adopted = self.adopt(false).await;
         let late = {

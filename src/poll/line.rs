@@ -16,17 +16,27 @@ const HOSTS: usize = 10;
 #[derive(Debug, Default)]
 pub(super) struct Line {
     last: VecDeque<(Timestamp, HostKey, bool)>,
+    /// How many of them were met by silence: usually none, and then there is nothing to look at.
+    silent: usize,
 }
 
 impl Line {
     /// Notes a visit; `silent` if nothing at all was reached.
     pub(super) fn note(&mut self, now: Timestamp, host: HostKey, silent: bool) {
-        self.last.truncate(LAST - 1);
+        if self.last.len() >= LAST
+            && let Some((.., was)) = self.last.pop_back()
+        {
+            self.silent -= usize::from(was);
+        }
         self.last.push_front((now, host, silent));
+        self.silent += usize::from(silent);
     }
 
     /// Whether most visits of late, within `span`, were met by silence from many sides.
     pub(super) fn down(&self, now: Timestamp, span: Duration) -> bool {
+        if self.silent < HOSTS {
+            return false;
+        }
         let late = || {
             self.last
                 .iter()

@@ -8,6 +8,7 @@ mod bad;
 mod good;
 mod pace;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -110,13 +111,13 @@ pub struct Visited<'a> {
 impl Outcome<'_> {
     /// `fresh`, `unchanged`, `not-modified`, or the kind of fault.
     #[must_use]
-    pub fn word(&self) -> &str {
-        match self {
+    pub fn word(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Fresh { .. } => "fresh",
             Self::Unchanged(_) => "unchanged",
             Self::NotModified(_) => "not-modified",
-            Self::Failed { failure, .. } => &failure.fault.kind,
-        }
+            Self::Failed { failure, .. } => return Cow::Owned(failure.fault.kind.clone()),
+        })
     }
 }
 
@@ -252,7 +253,7 @@ pub fn after(mut state: SourceState, visited: &Visited, plan: &Plan, rng: &mut R
         0,
         Visit {
             at: visited.began,
-            outcome: visited.outcome.word().to_owned(),
+            outcome: visited.outcome.word(),
             status,
             bytes,
             millis: u32::try_from(visited.took.as_millis()).unwrap_or(u32::MAX),

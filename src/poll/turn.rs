@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::company::ask_alike;
 use super::queue::Waiting;
-use super::{Desk, Floor, Polled, TABLES, lock, schedule};
-use crate::fetch::{HostKey, Permit, Welcome};
+use super::{Address, Desk, Floor, Polled, TABLES, lock, schedule};
+use crate::fetch::{First, HostKey, Permit, Welcome};
 use crate::model::source::{Source, SourceId};
 use crate::model::time::Timestamp;
 use crate::store::{self, Due};
@@ -101,7 +101,7 @@ impl Floor {
             desk.listening.clear();
             desk.asked.clear();
             let waiting = desk.queue.drain();
-            desk.states.clear();
+            desk.known.clear();
             desk.ready
                 .drain(..)
                 .map(|due| due.lease)
@@ -217,7 +217,7 @@ impl Floor {
         stop: &CancellationToken,
     ) -> Result<(), store::Error> {
         loop {
-            let (host, waiting, remembered) = {
+            let (host, waiting, known) = {
                 let mut desk = self.desk();
                 if self.room(&desk) == 0 {
                     return Ok(());
@@ -229,19 +229,22 @@ impl Floor {
                         None => return Ok(()),
                     },
                 };
-                let remembered = desk.states.remove(&waiting.source);
-                (host, waiting, remembered)
+                let known = desk.known.remove(&waiting.source);
+                (host, waiting, known)
             };
-            let state = match remembered {
-                Some(state) => state,
-                None => self.store.state(&waiting.source).await?.unwrap_or_default(),
+            let (state, address) = match known {
+                Some((state, address)) => (state, Some(address)),
+                None => {
+                    let state = self.store.state(&waiting.source).await?;
+                    (state.unwrap_or_default(), None)
+                }
             };
             let due = Due {
                 source: waiting.source.clone(),
                 state,
                 lease: waiting.lease(),
             };
-            self.seat(due, host, waiting.insist, stop).await?;
+            self.seat(due, address, host, waiting.insist, stop).await?;
         }
     }
 
@@ -278,13 +281,15 @@ impl Floor {
         insist: bool,
         stop: &CancellationToken,
     ) -> Result<(), store::Error> {
-        self.seat(due, None, insist, stop).await
+        self.seat(due, None, None, insist, stop).await
     }
 
-    /// Asks the host for a place. `turn` is the host in whose line the source stood at the head.
+    /// Asks the host for a place. `known` is where it was going when it came to wait; `turn` is the host in whose line the
+    /// source stood at the head.
     async fn seat(
         self: &Arc<Self>,
         mut due: Due,
+        known: Option<Address>,
         turn: Option<HostKey>,
         insist: bool,
         stop: &CancellationToken,
@@ -307,11 +312,16 @@ impl Floor {
             }
         }
         let fetcher = Arc::clone(&self.settings.load().fetcher);
-        let Some(host) = fetcher.first_host(source, &due.state) else {
+        let first = match known {
+            Some(known) if Arc::ptr_eq(&known.source, source) => Some(known.first),
+            _ => fetcher.first(source, &due.state),
+        };
+        let Some(first) = first else {
             self.pass_on(turn);
             self.fly(due, source, None, stop);
             return Ok(());
         };
+        let host = &first.host;
         let waiting = Waiting {
             source: due.source.clone(),
             lease: due.lease.0,
@@ -319,37 +329,37 @@ impl Floor {
         };
         let welcome = {
             let mut desk = self.desk();
-            if turn.as_ref() != Some(&host) && desk.queue.has(&host) && !insist {
-                desk.queue.push(&host, waiting);
-                desk.remember(due);
+            if turn.as_ref() != Some(host) && desk.queue.has(host) && !insist {
+                desk.queue.push(host, waiting);
+                desk.remember(due, address(source, first));
                 drop(desk);
                 self.pass_on(turn);
                 return Ok(());
             }
             let welcome = if insist {
-                fetcher.hosts().insist(&host, now)
+                fetcher.hosts().insist(host, now)
             } else {
-                fetcher.hosts().enter(&host, now)
+                fetcher.hosts().enter(host, now)
             };
             match &welcome {
                 Welcome::At(_) | Welcome::Full => {
-                    desk.queue.push_front(&host, waiting);
+                    desk.queue.push_front(host, waiting);
                     if let Welcome::At(at) = welcome {
-                        desk.queue.turn_at(&host, at);
+                        desk.queue.turn_at(host, at);
                     }
                 }
                 // The next in line may try at once.
-                Welcome::Go(_) | Welcome::Paused(_) => desk.queue.turn_at(&host, now),
+                Welcome::Go(_) | Welcome::Paused(_) => desk.queue.turn_at(host, now),
             }
             welcome
         };
-        if turn.as_ref() != Some(&host) {
+        if turn.as_ref() != Some(host) {
             self.pass_on(turn);
         }
         match welcome {
-            Welcome::Go(permit) => self.fly(due, source, Some(permit), stop),
-            Welcome::Paused(until) => self.put_off(due, source, host, until),
-            Welcome::At(_) | Welcome::Full => self.desk().remember(due),
+            Welcome::Go(permit) => self.fly(due, source, Some((first, permit)), stop),
+            Welcome::Paused(until) => self.put_off(due, source, first.host, until),
+            Welcome::At(_) | Welcome::Full => self.desk().remember(due, address(source, first)),
         }
         Ok(())
     }
@@ -378,15 +388,16 @@ impl Floor {
         self: &Arc<Self>,
         due: Due,
         source: &Arc<Source>,
-        permit: Option<Permit>,
+        place: Option<(First, Permit)>,
         stop: &CancellationToken,
     ) {
         let landing = self.take_off(&due.source);
         let (floor, source, stop) = (Arc::clone(self), Arc::clone(source), stop.clone());
-        self.tasks.spawn(async move {
-            let polled = floor.visit(due, &source, permit, &stop).await;
+        // Boxed, because the runtime moves what it is given a dozen times.
+        self.tasks.spawn(Box::pin(async move {
+            let polled = floor.visit(due, &source, place, &stop).await;
             landing.report(&polled);
-        });
+        }));
     }
 
     fn put_off(self: &Arc<Self>, due: Due, source: &Arc<Source>, host: HostKey, until: Timestamp) {
@@ -444,6 +455,13 @@ impl Floor {
             // Nothing more will happen.
             Err(_) => true,
         }
+    }
+}
+
+fn address(source: &Arc<Source>, first: First) -> Address {
+    Address {
+        source: Arc::clone(source),
+        first,
     }
 }
 

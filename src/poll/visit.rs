@@ -11,7 +11,7 @@ use super::company::{ask_alike, know_alike};
 use super::queue::Waiting;
 use super::schedule::{self, Outcome, Plan, Visited};
 use super::{Floor, Polled, Report, Settings, lock};
-use crate::fetch::{Answer, Failure, Fetched, Held, HostKey, Permit};
+use crate::fetch::{Answer, Failure, Fetched, First, Held, HostKey, Permit};
 use crate::ingest::{self, Reading, Tally};
 use crate::metrics;
 use crate::model::document::Document;
@@ -87,14 +87,14 @@ impl Floor {
         self: &Arc<Self>,
         due: Due,
         source: &Arc<Source>,
-        permit: Option<Permit>,
+        place: Option<(First, Permit)>,
         stop: &CancellationToken,
     ) -> Polled {
         let settings = self.settings.load_full();
         let (began, started) = (self.clock.now(), Instant::now());
-        let host = permit.as_ref().map(|permit| permit.key().clone());
+        let host = place.as_ref().map(|(first, _)| first.host.clone());
         let fetched = tokio::select! {
-            fetched = settings.fetcher.fetch_with(source, &due.state, began, permit) => fetched,
+            fetched = settings.fetcher.fetch_with(source, &due.state, began, place) => fetched,
             () = stop.cancelled() => {
                 let _ = self.store.release(due.lease).await;
                 return Polled::Dropped;
@@ -289,7 +289,7 @@ impl Floor {
         now: Timestamp,
     ) -> Polled {
         let mut report = Report {
-            outcome: found.outcome(false).word().to_owned(),
+            outcome: found.outcome(false).word().into_owned(),
             fault: match &found {
                 Found::Failed(failure) => Some(failure.fault.clone()),
                 _ => None,
@@ -328,15 +328,7 @@ impl Floor {
         report.updated = tally.updated;
         report.known = tally.known;
         self.count(&report, tally, bytes);
-        tracing::info!(
-            source = %errand.id,
-            outcome = report.outcome,
-            new = report.new,
-            updated = report.updated,
-            known = report.known,
-            ms = report.millis,
-            "visited"
-        );
+        report.log(&errand.id);
         news.tell(&errand.id, &report);
         if let Some((from, to)) = &news.moved {
             self.move_in(&errand.id, from, to);
@@ -457,6 +449,30 @@ impl Floor {
         counts.unchanged += u64::from(report.fault.is_none() && report.outcome != "fresh");
         counts.new += u64::from(tally.new);
         counts.updated += u64::from(tally.updated);
+    }
+}
+
+impl Report {
+    /// One line a visit; for most, which bring nothing, only where somebody looks closely.
+    fn log(&self, source: &SourceId) {
+        macro_rules! visited {
+            ($level:ident) => {
+                tracing::$level!(
+                    %source,
+                    outcome = self.outcome,
+                    new = self.new,
+                    updated = self.updated,
+                    known = self.known,
+                    ms = self.millis,
+                    "visited"
+                )
+            };
+        }
+        if self.new > 0 || self.updated > 0 || self.fault.is_some() {
+            visited!(info);
+        } else {
+            visited!(debug);
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 const LEVEL: i32 = 3;
 /// And for what is soon replaced.
 const FAST: i32 = -3;
+/// Room for what is packed that a thread keeps for the next time, bytes.
+const USUAL: usize = 16 << 10;
 /// A body that claims to be longer than this is damaged.
 const LONGEST_BODY: usize = 1 << 30;
 
@@ -151,36 +153,50 @@ impl<'a> In<'a> {
 /// A value as a `MessagePack` array, compressed, with a checksum.
 pub(super) fn pack<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     thread_local! {
-        static WORKER: Worker = const { RefCell::new(None) };
+        static PRESS: RefCell<Press> = const { RefCell::new(Press::new(LEVEL)) };
     }
-    WORKER.with_borrow_mut(|worker| pack_with(worker, LEVEL, value))
+    PRESS.with_borrow_mut(|press| press.pack(value))
 }
 
 /// The same for what is soon replaced by something newer: a little larger, in much less time.
 pub(super) fn pack_fast<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     thread_local! {
-        static WORKER: Worker = const { RefCell::new(None) };
+        static PRESS: RefCell<Press> = const { RefCell::new(Press::new(FAST)) };
     }
-    WORKER.with_borrow_mut(|worker| pack_with(worker, FAST, value))
+    PRESS.with_borrow_mut(|press| press.pack(value))
 }
 
-/// Setting up a compressor costs more than compressing an article.
-type Worker = RefCell<Option<zstd::bulk::Compressor<'static>>>;
-
-fn pack_with<T: Serialize + ?Sized>(
-    worker: &mut Option<zstd::bulk::Compressor<'static>>,
+/// What a thread packs with: setting up a compressor costs more than compressing an article.
+struct Press {
     level: i32,
-    value: &T,
-) -> Vec<u8> {
-    let plain = rmp_serde::to_vec(value).expect("our own types have no maps with odd keys");
-    let worker = worker.get_or_insert_with(|| {
-        let mut new = zstd::bulk::Compressor::new(level).expect("a level that zstd has");
-        new.include_checksum(true).expect("zstd has checksums");
-        new
-    });
-    worker
-        .compress(&plain)
-        .expect("a buffer of zstd's own bound is large enough")
+    worker: Option<zstd::bulk::Compressor<'static>>,
+    plain: Vec<u8>,
+}
+
+impl Press {
+    const fn new(level: i32) -> Self {
+        Self {
+            level,
+            worker: None,
+            plain: Vec::new(),
+        }
+    }
+
+    fn pack<T: Serialize + ?Sized>(&mut self, value: &T) -> Vec<u8> {
+        self.plain.clear();
+        // No longer than what is usual, or each thread would keep room for the longest article that it ever saw.
+        self.plain.shrink_to(USUAL);
+        rmp_serde::encode::write(&mut self.plain, value)
+            .expect("our own types have no maps with odd keys");
+        let worker = self.worker.get_or_insert_with(|| {
+            let mut new = zstd::bulk::Compressor::new(self.level).expect("a level that zstd has");
+            new.include_checksum(true).expect("zstd has checksums");
+            new
+        });
+        worker
+            .compress(&self.plain)
+            .expect("a buffer of zstd's own bound is large enough")
+    }
 }
 
 /// What [`pack`] made, and how long it was before.

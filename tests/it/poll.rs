@@ -1077,7 +1077,7 @@ fn news_edits_and_old_acquaintances_are_told_apart() {
             let visits = round.state("blog").await.visits;
             (visits[0].outcome.clone(), visits[0].new, visits[0].updated)
         };
-        assert_eq!(told().await, ("fresh".to_owned(), 2, 0));
+        assert_eq!(told().await, ("fresh".into(), 2, 0));
         let edited = entry("a")
             .title("Another headline for a")
             .link("http://site.example/elsewhere")
