@@ -2,6 +2,7 @@
 //! made once so that answering is comparing and cloning.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -93,6 +94,8 @@ pub struct Document {
     pub shown: Vec<ArticleId>,
     last_modified: HeaderValue,
     variants: [OnceLock<Variant>; 4],
+    /// The codings that readers asked for, a bit for each.
+    asked: AtomicU8,
     /// A delta carries the validator of the whole document that it leads to.
     whole: Option<Arc<Document>>,
     /// Deltas that lead to this document, by the revision they start from.
@@ -138,6 +141,7 @@ impl Document {
             as_of,
             shown,
             variants: Default::default(),
+            asked: AtomicU8::default(),
             whole,
             deltas: Mutex::default(),
         }
@@ -161,10 +165,19 @@ impl Document {
         &self.last_modified
     }
 
-    /// The document in a coding, if it was made already.
+    /// The document in the coding that a reader asks for, if it was made already.
     #[must_use]
     pub fn ready(&self, coding: Coding) -> Option<&Variant> {
+        let bit = 1 << coding as u8;
+        // Many cores share this word, so only what is news is written.
+        if self.asked.load(Relaxed) & bit == 0 {
+            self.asked.fetch_or(bit, Relaxed);
+        }
         self.variants[coding as usize].get()
+    }
+
+    fn made(&self) -> impl Iterator<Item = &Variant> {
+        self.variants.iter().filter_map(OnceLock::get)
     }
 
     /// The document in a coding. The first call compresses: milliseconds of work, for a thread that may block.
@@ -176,10 +189,14 @@ impl Document {
         })
     }
 
-    /// Makes every coding.
-    pub fn complete(&self) {
+    /// Makes the codings that readers asked for of the document that this one takes the place of: compressing costs more
+    /// than rendering, and most readers know one coding.
+    pub fn follow(&self, before: &Self) {
+        let asked = before.asked.load(Relaxed);
         for coding in Coding::ALL {
-            let _ = self.variant(coding);
+            if asked & (1 << coding as u8) != 0 {
+                let _ = self.variant(coding);
+            }
         }
     }
 
@@ -192,11 +209,7 @@ impl Document {
     /// Bytes held in memory.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let bodies: usize = Coding::ALL
-            .iter()
-            .filter_map(|coding| self.ready(*coding))
-            .map(|variant| variant.body.len())
-            .sum();
+        let bodies: usize = self.made().map(|variant| variant.body.len()).sum();
         let deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
         let deltas: usize = deltas.iter().map(|(_, delta)| delta.weight()).sum();
         bodies + deltas + self.shown.len() * size_of::<ArticleId>() + 4096
@@ -204,11 +217,7 @@ impl Document {
 
     /// The validators that were given out so far.
     pub(super) fn etags(&self) -> Vec<HeaderValue> {
-        Coding::ALL
-            .iter()
-            .filter_map(|coding| self.ready(*coding))
-            .map(|variant| variant.etag.clone())
-            .collect()
+        self.made().map(|variant| variant.etag.clone()).collect()
     }
 
     pub(super) fn known_delta(&self, from: Revision) -> Option<Arc<Self>> {
@@ -356,7 +365,6 @@ mod tests {
     fn every_coding_is_the_same_text_under_its_own_validator() {
         let text = "<feed>疫情</feed>".repeat(50);
         let document = document(&text);
-        document.complete();
         let unpack = |coding: Coding| {
             let mut out = String::new();
             let body = &document.variant(coding).body[..];
@@ -381,6 +389,20 @@ mod tests {
             assert_eq!(unpack(coding), text, "{coding:?}");
             assert!(etags.insert(document.variant(coding).etag.clone()));
         }
+    }
+
+    #[test]
+    fn a_successor_is_made_in_the_codings_that_were_asked_for() {
+        let before = document("a");
+        assert!(before.ready(Coding::Gzip).is_none(), "made when asked for");
+        let _ = before.variant(Coding::Gzip);
+        let after = document("b");
+        after.follow(&before);
+        let made = |coding: Coding| after.variants[coding as usize].get().is_some();
+        assert_eq!(Coding::ALL.map(made), [false, false, true, true]);
+        let later = document("c");
+        later.follow(&after);
+        assert_eq!(later.made().count(), 1, "nobody asked since");
     }
 
     #[test]

@@ -303,10 +303,11 @@ impl Publisher {
         self.draw(slot, false).await
     }
 
-    /// Renders a slot's document anew and puts it in its place. With `complete`, in every coding and at once: that is for
-    /// [`Self::refresh`], which has so many under way as there are cores.
-    async fn draw(&self, slot: &Arc<Slot>, complete: bool) -> Result<Answer, Error> {
+    /// Renders a slot's document anew and puts it in its place. With `ahead`, in the codings that readers asked for, and at
+    /// once: that is for [`Self::refresh`], which has so many under way as there are cores.
+    async fn draw(&self, slot: &Arc<Slot>, ahead: bool) -> Result<Answer, Error> {
         loop {
+            let before = slot.document().filter(|_| ahead);
             let settings = self.settings.load_full();
             let gathered = self.gather(&settings, &slot.request).await?;
             if let Some(to) = gathered.moved() {
@@ -318,13 +319,13 @@ impl Publisher {
             let rendering = move || {
                 let started = std::time::Instant::now();
                 let document = render::document(&used, &request, &gathered)?;
-                if complete {
-                    document.complete();
+                if let Some(before) = before {
+                    document.follow(&before);
                 }
                 seconds.observe(started.elapsed().as_secs_f64());
                 Ok::<_, Error>(Arc::new(document))
             };
-            let document = if complete {
+            let document = if ahead {
                 // As many at once as there are cores, and never behind a queue of those that nobody else asks for.
                 apart(rendering).await?
             } else {
