@@ -9,6 +9,7 @@ mod relabel;
 mod reload;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,11 +38,12 @@ pub use crate::serve::nice::behind_readers;
 
 /// How long readers may take to finish their requests, and visits to keep what they brought.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often what is too old is dropped.
-const SWEEP: Duration = Duration::from_hours(1);
-/// What was learnt from the articles is noted once in so many sweeps, and at the end: it is large, and a crash costs a day
-/// of counting at most.
-const SWEEPS_A_NOTE: u32 = 24;
+/// What is too old is dropped so often in the time that it may grow old, but not more or less often than this.
+const SWEEPS: u32 = 24;
+const SWEEP: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_hours(1);
+/// What was learnt from the articles is noted so often, and at the end: it is large, and a crash costs a day of counting at
+/// most.
+const NOTE: Duration = Duration::from_hours(24);
 /// Reload requests that may wait.
 const WAITING_RELOADS: usize = 16;
 
@@ -242,9 +244,10 @@ impl Parts {
 
     /// Drops what is too old, now and then.
     async fn sweep(&self, stop: CancellationToken) {
-        let mut sweeps: u32 = 0;
+        let mut noted = self.clock.now();
         loop {
-            let next = self.clock.now() + SWEEP;
+            let age = self.config.load().store.keep.age;
+            let next = self.clock.now() + (age / SWEEPS).clamp(*SWEEP.start(), *SWEEP.end());
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.clock.sleep_until(next) => {}
@@ -256,9 +259,10 @@ impl Parts {
                 }
                 Err(error) => tracing::error!(%error, "what is too old could not be dropped"),
             }
-            sweeps += 1;
-            if sweeps.is_multiple_of(SWEEPS_A_NOTE) {
+            let now = self.clock.now();
+            if now.since(noted) >= NOTE {
                 self.keep_learnt().await;
+                noted = now;
             }
         }
     }

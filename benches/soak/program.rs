@@ -190,13 +190,14 @@ fn aggd(dir: &Path) -> Command {
     command
 }
 
-/// Intervals of seconds, retention of minutes: what takes weeks in life.
+/// Intervals of seconds, retention of minutes: what takes weeks in life. Short enough that as much is dropped as comes,
+/// and a second backup takes the place of the first, by the time that flatness counts.
 fn feeds_toml(port: u16, sources: &Sources) -> String {
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"https://soak.example.org/\"\n\
          max_connections = 4096\n\
-         [store]\npath = \"store\"\nkeep = {{ age = \"20m\", min_per_feed = 5, max_per_feed = 60 }}\n\
-         tombstones = \"2h\"\nbackup = {{ every = \"10m\", keep = 2 }}\n\
+         [store]\npath = \"store\"\nkeep = {{ age = \"5m\", min_per_feed = 5, max_per_feed = 60 }}\n\
+         tombstones = \"10m\"\nbackup = {{ every = \"4m\", keep = 2 }}\n\
          [control]\nsocket = \"control.sock\"\n\
          [poll]\nevery = {{ min = \"15s\", max = \"2m\" }}\n\
          [fetch]\nallow_private = [\"127.0.0.0/8\"]\nper_host = {{ at_once = 16, spacing = \"0s\" }}\n\
