@@ -1,13 +1,16 @@
 //! Stories are labelled again, in the background, when rules, outputs or tags are others than those they were labelled
-//! with: once, also over restarts.
+//! with: once, also over restarts. Where only the tags of some feeds changed, only their stories are looked at.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Parts;
 use crate::config::Config;
 use crate::ingest::relabel::{self, Ask, Progress};
+use crate::model::source::SourceId;
 use crate::ops;
 use crate::rule::Rule;
 use crate::store;
@@ -20,22 +23,21 @@ const PAGE: usize = 200;
 impl Parts {
     /// Plans the work if there is any.
     pub(super) async fn relabel_if_needed(&self) -> Result<(), store::Error> {
-        let wanted = fingerprint(&self.config.load());
-        let noted = self.store.note(LABELLED_BY).await?;
-        // What is under way goes by the settings of before.
         let underway = self.relabel.borrow().running;
-        if underway || noted.as_deref() != Some(&wanted[..]) {
-            let of = self.store.stats().await?.articles;
-            if of == 0 && !underway {
-                return self.store.set_note(LABELLED_BY, &wanted).await;
-            }
-            self.relabel.send_replace(Progress {
-                running: true,
-                of,
-                ..Progress::default()
-            });
-            self.relabel_wanted.notify_one();
+        if !underway && self.outdated().await? == Outdated::Nothing {
+            return Ok(());
         }
+        let of = self.store.stats().await?.articles;
+        if of == 0 && !underway {
+            let now = LabelledBy::of(&self.config.load());
+            return self.store.set_note(LABELLED_BY, &now.to_bytes()).await;
+        }
+        self.relabel.send_replace(Progress {
+            running: true,
+            of,
+            ..Progress::default()
+        });
+        self.relabel_wanted.notify_one();
         Ok(())
     }
 
@@ -66,16 +68,56 @@ impl Parts {
         }
     }
 
+    async fn noted(&self) -> Result<Option<LabelledBy>, store::Error> {
+        let noted = self.store.note(LABELLED_BY).await?;
+        Ok(noted.as_deref().and_then(LabelledBy::read))
+    }
+
+    /// Whose stories are labelled by other settings than those of today.
+    async fn outdated(&self) -> Result<Outdated, store::Error> {
+        let config = self.config.load_full();
+        let noted = self.noted().await?;
+        let now = LabelledBy::of(&config);
+        let Some(noted) = noted.filter(|noted| noted.settings == now.settings) else {
+            return Ok(Outdated::Everything);
+        };
+        let mut those = HashSet::new();
+        for source in &config.sources {
+            let key = source_key(&source.id);
+            // What was never visited has no stories.
+            if noted.tags.get(&key) != now.tags.get(&key)
+                && self.store.state(&source.id).await?.is_some()
+            {
+                those.insert(source.id.clone());
+            }
+        }
+        Ok(if those.is_empty() {
+            Outdated::Nothing
+        } else {
+            Outdated::SeenAt(those)
+        })
+    }
+
     async fn relabel_all(&self) -> Result<(), store::Error> {
         let config = self.config.load_full();
-        let fingerprint = fingerprint(&config);
+        let labelled_by = LabelledBy::of(&config).after(self.noted().await?, &config);
+        let ask = match self.outdated().await? {
+            Outdated::Nothing => None,
+            Outdated::Everything => Some(Ask::default()),
+            Outdated::SeenAt(those) => Some(Ask {
+                seen_at: Some(Arc::new(those)),
+                ..Ask::default()
+            }),
+        };
         let options = Arc::new(ops::labels::ingest_options(&config));
         let sources = Arc::new(config.source_map());
-        let mut after = Some(0);
+        // If this is broken off, some stories go by these settings and some by those of before.
+        self.store.set_note(LABELLED_BY, &[]).await?;
+        let mut after = ask.is_some().then_some(0);
         while let Some(place) = after {
             let now = self.clock.now();
             let place = (place, PAGE);
-            let ask = Ask::default();
+            let ask = ask.clone().unwrap_or_default();
             let done = relabel::page(&*self.store, &sources, &options, ask, place, now).await?;
             after = done.next;
             let spared = done.differences.iter().filter(|one| one.dropped).count() as u64;
@@ -95,27 +137,91 @@ impl Parts {
                 "labelled the stories again"
             );
         }
-        self.store.set_note(LABELLED_BY, &fingerprint).await
+        let bytes = labelled_by.to_bytes();
+        self.store.set_note(LABELLED_BY, &bytes).await
     }
 }
 
-/// Stands for everything that decides on labels of stories.
-fn fingerprint(config: &Config) -> [u8; 8] {
-    let tags: Vec<_> = config
-        .sources
-        .iter()
-        .map(|source| (&source.id, &source.tags))
-        .collect();
-    // Without a name of its own a rule is called after its line, which says nothing.
-    let all = &config.label.rules;
-    let rules = all.story.iter().map(|rule| Rule {
-        name: String::new(),
-        ..rule.clone()
-    });
-    let rules: Vec<Rule> = rules.collect();
-    let described = format!(
-        "{:?}",
-        (config.label.without_rules(), rules, &all.outputs, tags)
-    );
-    xxhash_rust::xxh3::xxh3_64(described.as_bytes()).to_be_bytes()
+/// Which stories are labelled by settings of before.
+#[derive(Debug, PartialEq, Eq)]
+enum Outdated {
+    Nothing,
+    Everything,
+    /// Those seen at these sources.
+    SeenAt(HashSet<SourceId>),
+}
+
+/// What decides on labels of stories, as hashes.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct LabelledBy {
+    /// What concerns all of them.
+    settings: u64,
+    /// The tags of sources that have some, by the hash of the id. Who is no longer in feeds.toml stays here: stories keep
+    /// the tags of such a source until it comes back with others.
+    tags: BTreeMap<u64, u64>,
+}
+
+fn source_key(id: &SourceId) -> u64 {
+    xxh3_64(id.as_str().as_bytes())
+}
+
+impl LabelledBy {
+    fn of(config: &Config) -> Self {
+        // Without a name of its own a rule is called after its line, which says nothing.
+        let all = &config.label.rules;
+        let rules = all.story.iter().map(|rule| Rule {
+            name: String::new(),
+            ..rule.clone()
+        });
+        let rules: Vec<Rule> = rules.collect();
+        let settings = format!("{:?}", (config.label.without_rules(), rules, &all.outputs));
+        let tagged = config.sources.iter().filter(|one| !one.tags.is_empty());
+        Self {
+            settings: xxh3_64(settings.as_bytes()),
+            tags: tagged
+                .map(|one| {
+                    let tags = format!("{:?}", one.tags);
+                    (source_key(&one.id), xxh3_64(tags.as_bytes()))
+                })
+                .collect(),
+        }
+    }
+
+    /// The same with what was known of sources that are not in feeds.toml any more.
+    fn after(mut self, before: Option<Self>, config: &Config) -> Self {
+        let here: HashSet<u64> = config
+            .sources
+            .iter()
+            .map(|one| source_key(&one.id))
+            .collect();
+        let known = before.map(|before| before.tags).unwrap_or_default();
+        let gone = known.into_iter().filter(|(key, _)| !here.contains(key));
+        self.tags.extend(gone);
+        self
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let pairs = self.tags.iter().flat_map(|(source, tags)| [*source, *tags]);
+        std::iter::once(self.settings)
+            .chain(pairs)
+            .flat_map(u64::to_be_bytes)
+            .collect()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (words, []) = bytes.as_chunks::<8>() else {
+            return None;
+        };
+        let (settings, pairs) = words.split_first()?;
+        let (pairs, []) = pairs.as_chunks::<2>() else {
+            return None;
+        };
+        Some(Self {
+            settings: u64::from_be_bytes(*settings),
+            tags: pairs
+                .iter()
+                .map(|[source, tags]| (u64::from_be_bytes(*source), u64::from_be_bytes(*tags)))
+                .collect(),
+        })
+    }
 }

@@ -5,6 +5,7 @@
 //! and its `[[feed]]` as they are now. A story that a rule would drop is dropped only when somebody asks for that: a slip
 //! in feeds.toml must not empty the store.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -14,15 +15,17 @@ use super::Options;
 use crate::enrich;
 use crate::label;
 use crate::model::article::{Article, ArticleId, Head, Sighting};
-use crate::model::source::Sources;
+use crate::model::source::{SourceId, Sources};
 use crate::model::time::Timestamp;
 use crate::store::{self, Batch, Change, Found, Store};
 
 /// Which stories, and what may be done to them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ask {
     /// Only those published at this time or later.
     pub since: Option<Timestamp>,
+    /// Only those seen at one of these sources.
+    pub seen_at: Option<Arc<HashSet<SourceId>>>,
     /// Nothing is written.
     pub dry_run: bool,
     /// Stories that a rule drops go for good.
@@ -99,7 +102,13 @@ pub async fn page(
         differences: Vec::new(),
     };
     let mut stories = Vec::with_capacity(rows.len());
-    for (_, id, _) in rows {
+    for (_, id, copies) in rows {
+        let mut seen_at = copies.iter().filter_map(|copy| copy.source.as_ref());
+        if let Some(wanted) = &ask.seen_at
+            && !seen_at.any(|source| wanted.contains(source))
+        {
+            continue;
+        }
         if let Found::Article(article) = store.article(id).await?
             && ask
                 .since
@@ -109,10 +118,11 @@ pub async fn page(
         }
     }
     let (sources, options) = (Arc::clone(sources), Arc::clone(options));
+    let dry_run = ask.dry_run;
     let work = move || -> Vec<(Option<Change>, (ArticleId, u32), Difference)> {
         let stories = stories.into_iter();
         stories
-            .filter_map(|story| again(story, &sources, &options, ask))
+            .filter_map(|story| again(story, &sources, &options, &ask))
             .collect()
     };
     let worked = tokio::task::spawn_blocking(work).await;
@@ -124,7 +134,7 @@ pub async fn page(
             batch.expects.push(expects);
         }
     }
-    if ask.dry_run || batch.changes.is_empty() {
+    if dry_run || batch.changes.is_empty() {
         return Ok(done);
     }
     match store.commit(batch.clone(), now).await {
@@ -153,7 +163,7 @@ fn again(
     mut story: Article,
     sources: &Sources,
     options: &Options,
-    ask: Ask,
+    ask: &Ask,
 ) -> Option<(Option<Change>, (ArticleId, u32), Difference)> {
     let before = story.clone();
     for copy in &mut story.sightings {

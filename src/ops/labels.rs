@@ -63,6 +63,7 @@ pub async fn retag(context: &Context, wanted: &Retag) -> Result<Retagged, Error>
         since,
         dry_run: wanted.dry_run,
         may_drop: true,
+        ..Ask::default()
     };
     if context.started.is_none() {
         super::suggest::remember(&config, &**context.store()?).await?;

@@ -109,3 +109,39 @@ async fn a_reload_names_all_that_changed() {
     .unwrap();
     assert_eq!(town.daemon.reload().await.unwrap().changed, ["a"]);
 }
+
+/// Tags that stand at a feed are on its stories, also on those that came before, and on nobody else's.
+#[tokio::test]
+async fn stories_follow_the_tags_of_their_feed() {
+    let origin = Origin::start().await;
+    origin.feed("/a", &[entry("a1").title("From a")]);
+    origin.feed("/b", &[entry("b1").title("From b")]);
+    let a = |more: &str| feed("a", &origin.url("/a"), more);
+    let b = feed("b", &origin.url("/b"), "tags = [\"x\"]");
+    let town = Town::new(&format!("{}{b}", a("tags = [\"x\"]"))).await;
+    let titles = async |town: &Town, tag: &str| {
+        let mut titles = town.get(&format!("/tags/{tag}.rss")).await.titles();
+        titles.sort();
+        titles
+    };
+    assert_eq!(titles(&town, "x").await, ["From a", "From b"]);
+    for (lines, x, y) in [
+        (a("tags = [\"y\"]") + &b, vec!["From b"], vec!["From a"]),
+        // It goes, and its stories stay as they are until it comes back.
+        (b.clone(), vec!["From b"], vec!["From a"]),
+        (a("") + &b, vec!["From b"], vec![]),
+        (
+            a("tags = [\"x\", \"y\"]"),
+            vec!["From a", "From b"],
+            vec!["From a"],
+        ),
+    ] {
+        town.reload(&lines).await.unwrap();
+        assert_eq!(titles(&town, "x").await, x, "{lines}");
+        assert_eq!(titles(&town, "y").await, y, "{lines}");
+    }
+    let lines = a("tags = [\"z\"]");
+    let town = town.restart(&lines, Duration::from_secs(1)).await;
+    assert_eq!(titles(&town, "x").await, ["From b"]);
+    assert_eq!(titles(&town, "z").await, ["From a"]);
+}
