@@ -329,6 +329,22 @@ impl Lsh {
         }
         gone
     }
+
+    /// The copies in the oldest piece of memory, and the last of their numbers; `None` while it may still be needed.
+    #[must_use]
+    pub fn oldest(&self) -> Option<(u64, Vec<ArticleId>)> {
+        let chunk = self.slots.chunks.front()?;
+        let last = chunk.last()?.number;
+        let whole = self.slots.chunks.len() > 1 && last <= self.applied;
+        whole.then(|| (last, chunk.iter().map(|slot| slot.copy).collect()))
+    }
+
+    /// Lets go of the oldest piece if it is still the one that ends with this number.
+    pub fn drop_oldest(&mut self, last: u64) {
+        if self.oldest().is_some_and(|(oldest, _)| oldest == last) {
+            self.slots.pop();
+        }
+    }
 }
 
 #[cfg(test)]

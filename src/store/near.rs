@@ -5,7 +5,7 @@
 
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
-use super::apply::read_state;
+use super::apply::{read_state, spot};
 use super::codec::{In, Out};
 use super::core::Core;
 use super::index::{Table, Value};
@@ -486,9 +486,46 @@ pub(super) fn settle(
         }
     }
     lsh.applied = lsh.applied.max(upto);
-    let Some(gone) = before.and_then(|before| lsh.expire(before)) else {
-        return Ok(Vec::new());
-    };
+    match before.and_then(|before| lsh.expire(before)) {
+        Some(gone) => keys_up_to(core, gone),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Lets go of the oldest signatures while all their copies lead nowhere: the articles went before the window did. Gives the
+/// keys of runs that nobody needs any more.
+pub(super) fn let_go(core: &Core) -> Result<Vec<ItemKey>, Error> {
+    let mut gone = None;
+    loop {
+        let oldest = core.near.read().as_ref().and_then(Lsh::oldest);
+        let Some((last, copies)) = oldest else { break };
+        if leads_somewhere(core, copies)? {
+            break;
+        }
+        if let Some(lsh) = core.near.write().as_mut() {
+            lsh.drop_oldest(last);
+        }
+        gone = Some(last);
+    }
+    gone.map_or_else(|| Ok(Vec::new()), |gone| keys_up_to(core, gone))
+}
+
+/// True if an article has one of these copies.
+pub(super) fn leads_somewhere(
+    core: &Core,
+    copies: impl IntoIterator<Item = ArticleId>,
+) -> Result<bool, Error> {
+    for copy in copies {
+        let spot = spot(Key::Guid(copy.0));
+        if !spot.holders(&core.index.read())?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The keys of runs that end with this number or before.
+fn keys_up_to(core: &Core, gone: u64) -> Result<Vec<ItemKey>, Error> {
     let mut keys: Vec<ItemKey> = Vec::new();
     loop {
         let before = keys.len();

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::apply::{expire, list_prefix, spot};
+use super::apply::{expire, list_prefix};
 use super::clean;
 use super::common::{FORGET_AT_ONCE, prefix};
 use super::core::Core;
@@ -85,32 +85,39 @@ async fn drop_all(engine: &Engine, doomed: Vec<u64>, now: Timestamp) -> Result<u
     Ok(dropped)
 }
 
-/// Drops signatures of what is gone. Whoever looks for near copies lets go of them in time; if nobody looks, because that
-/// is switched off, they would stay for ever.
+/// Drops signatures of what is gone, the oldest of those in memory or, if nobody looks for near copies, whichever they are:
+/// they would stay for ever.
 async fn drop_prints(engine: &Engine) -> Result<(), Error> {
     if engine.core.near.size().0 > 0 {
-        return Ok(());
+        let doomed = engine.ask(near::let_go).await?;
+        return take_out(engine, doomed).await;
     }
     let mut after: Option<Vec<u8>> = None;
     loop {
         let begin = after.take();
         let step = engine.ask(move |core| prints_of_nobody(core, begin.as_deref()));
         let (last, doomed) = step.await?;
-        if !doomed.is_empty() {
-            let drop = move |writer: &mut Writer| {
-                let mut table = writer.core.index.write();
-                doomed.iter().try_for_each(|key| {
-                    give_way(&mut table);
-                    table.put_raw(key, None)
-                })
-            };
-            engine.by_writer(drop).await?;
-        }
+        take_out(engine, doomed).await?;
         if last.is_none() {
             return Ok(());
         }
         after = last;
     }
+}
+
+/// Takes items out of the index.
+async fn take_out(engine: &Engine, doomed: Vec<ItemKey>) -> Result<(), Error> {
+    if doomed.is_empty() {
+        return Ok(());
+    }
+    let drop = move |writer: &mut Writer| {
+        let mut table = writer.core.index.write();
+        doomed.iter().try_for_each(|key| {
+            give_way(&mut table);
+            table.put_raw(key, None)
+        })
+    };
+    engine.by_writer(drop).await
 }
 
 /// Of the next signatures the last one's key, and the keys of those whose copies all lead nowhere.
@@ -125,7 +132,10 @@ fn prints_of_nobody(
     for (key, run) in some {
         // The newest one tells where counting goes on.
         let stays = match run {
-            Some(run) => run.last() == newest || leads_somewhere(core, &run)?,
+            Some(run) => {
+                let copies = run.prints(core)?.into_iter().map(|print| print.copy);
+                run.last() == newest || near::leads_somewhere(core, copies)?
+            }
             None => false,
         };
         if !stays {
@@ -133,17 +143,6 @@ fn prints_of_nobody(
         }
     }
     Ok((last, doomed))
-}
-
-/// True if an article has one of these copies.
-fn leads_somewhere(core: &Core, run: &near::Run) -> Result<bool, Error> {
-    for print in run.prints(core)? {
-        let spot = spot(Key::Guid(print.copy.0));
-        if !spot.holders(&core.index.read())?.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn drop_some(writer: &mut Writer, doomed: &[u64], now: Timestamp) -> Result<u64, Error> {

@@ -8,7 +8,7 @@ use aggd::model::article::{ArticleId, Key};
 use aggd::model::boilerplate::Boilerplate;
 use aggd::model::signature::{Reach, Signature};
 use aggd::store::memory::Memory;
-use aggd::store::{Among, Batch, Change, Error, Found, Options, Prints, Store};
+use aggd::store::{Among, Batch, Change, Error, Found, Keep, Options, Prints, Store};
 
 use crate::reprints::{Press, Tongue};
 use crate::samples::{article, batch, id, noon, source};
@@ -154,6 +154,52 @@ async fn signatures_and_footers_survive_a_reopening_and_a_new_index() {
         assert_eq!(footers.entries, 1, "lost: {lost}");
         store.close().await.unwrap();
     }
+}
+
+/// Articles may be kept for a shorter time than texts are compared.
+#[tokio::test]
+async fn signatures_go_with_their_articles() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        path: dir.path().to_owned(),
+        keep: Keep {
+            age: Duration::from_hours(1),
+            min_per_feed: 0,
+            max_per_feed: 1000,
+        },
+        ..Options::default()
+    };
+    let store = aggd::store::open(options, true).await.unwrap();
+    let (text, ..) = texts(4);
+    let sought = signature("wire", &text);
+    assert!(found(&store, &sought, Reach::All).await.is_empty());
+    let late = noon() + Duration::from_hours(2);
+    for (letter, at) in [("a", noon()), ("b", late)] {
+        let guids: Vec<String> = (0..300).map(|n| format!("{letter}{n}")).collect();
+        let articles = guids.iter().map(|guid| {
+            let mut one = article(guid);
+            one.article.head.first_seen = at;
+            one.founded()
+        });
+        let signatures = guids
+            .iter()
+            .map(|guid| (id("blog", guid), signature("blog", &text)));
+        let mut all = batch(articles);
+        all.prints = Some(Prints {
+            source: source("blog"),
+            paragraphs: vec![shape(&text).paragraphs; 300],
+            signatures: signatures.collect(),
+            as_of: u64::MAX,
+            among: among(Reach::All),
+        });
+        store.commit(all, at).await.unwrap();
+    }
+    let kept = async || store.stats().await.unwrap().signatures;
+    assert_eq!(kept().await, 600);
+    assert_eq!(store.forget(late).await.unwrap(), 300);
+    assert!(kept().await < 400, "{} are still here", kept().await);
+    assert_eq!(found(&store, &sought, Reach::All).await.len(), 24);
+    store.close().await.unwrap();
 }
 
 #[tokio::test]
