@@ -23,14 +23,17 @@ const PAGE: usize = 200;
 impl Parts {
     /// Plans the work if there is any.
     pub(super) async fn relabel_if_needed(&self) -> Result<(), store::Error> {
-        let underway = self.relabel.borrow().running;
-        if !underway && self.outdated().await? == Outdated::Nothing {
-            return Ok(());
-        }
         let of = self.store.stats().await?.articles;
-        if of == 0 && !underway {
-            let now = LabelledBy::of(&self.config.load());
-            return self.store.set_note(LABELLED_BY, &now.to_bytes()).await;
+        let underway = self.relabel.borrow().running;
+        if !underway {
+            let noted = self.noted().await?;
+            if of == 0 || self.outdated(noted.as_ref()).await? == Outdated::Nothing {
+                let now = LabelledBy::of(&self.config.load(), noted.as_ref());
+                if noted.as_ref() == Some(&now) {
+                    return Ok(());
+                }
+                return self.store.set_note(LABELLED_BY, &now.to_bytes()).await;
+            }
         }
         self.relabel.send_replace(Progress {
             running: true,
@@ -74,10 +77,9 @@ impl Parts {
     }
 
     /// Whose stories are labelled by other settings than those of today.
-    async fn outdated(&self) -> Result<Outdated, store::Error> {
+    async fn outdated(&self, noted: Option<&LabelledBy>) -> Result<Outdated, store::Error> {
         let config = self.config.load_full();
-        let noted = self.noted().await?;
-        let now = LabelledBy::of(&config);
+        let now = LabelledBy::of(&config, None);
         let Some(noted) = noted.filter(|noted| noted.settings == now.settings) else {
             return Ok(Outdated::Everything);
         };
@@ -100,8 +102,9 @@ impl Parts {
 
     async fn relabel_all(&self) -> Result<(), store::Error> {
         let config = self.config.load_full();
-        let labelled_by = LabelledBy::of(&config).after(self.noted().await?, &config);
-        let ask = match self.outdated().await? {
+        let noted = self.noted().await?;
+        let labelled_by = LabelledBy::of(&config, noted.as_ref());
+        let ask = match self.outdated(noted.as_ref()).await? {
             Outdated::Nothing => None,
             Outdated::Everything => Some(Ask::default()),
             Outdated::SeenAt(those) => Some(Ask {
@@ -112,7 +115,11 @@ impl Parts {
         let options = Arc::new(ops::labels::ingest_options(&config));
         let sources = Arc::new(config.source_map());
         // If this is broken off, some stories go by these settings and some by those of before.
-        self.store.set_note(LABELLED_BY, &[]).await?;
+        let mixed = LabelledBy {
+            settings: !labelled_by.settings,
+            ..labelled_by.clone()
+        };
+        self.store.set_note(LABELLED_BY, &mixed.to_bytes()).await?;
         let mut after = ask.is_some().then_some(0);
         while let Some(place) = after {
             let now = self.clock.now();
@@ -152,7 +159,7 @@ enum Outdated {
 }
 
 /// What decides on labels of stories, as hashes.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct LabelledBy {
     /// What concerns all of them.
     settings: u64,
@@ -166,7 +173,8 @@ fn source_key(id: &SourceId) -> u64 {
 }
 
 impl LabelledBy {
-    fn of(config: &Config) -> Self {
+    /// Those of today, with what was known of sources that are not in feeds.toml any more.
+    fn of(config: &Config, before: Option<&Self>) -> Self {
         // Without a name of its own a rule is called after its line, which says nothing.
         let all = &config.label.rules;
         let rules = all.story.iter().map(|rule| Rule {
@@ -175,29 +183,21 @@ impl LabelledBy {
         });
         let rules: Vec<Rule> = rules.collect();
         let settings = format!("{:?}", (config.label.without_rules(), rules, &all.outputs));
-        let tagged = config.sources.iter().filter(|one| !one.tags.is_empty());
+        let known = before.map(|before| before.tags.clone());
+        let mut tags = known.unwrap_or_default();
+        for source in &config.sources {
+            let key = source_key(&source.id);
+            if source.tags.is_empty() {
+                tags.remove(&key);
+            } else {
+                let own = format!("{:?}", source.tags);
+                tags.insert(key, xxh3_64(own.as_bytes()));
+            }
+        }
         Self {
             settings: xxh3_64(settings.as_bytes()),
-            tags: tagged
-                .map(|one| {
-                    let tags = format!("{:?}", one.tags);
-                    (source_key(&one.id), xxh3_64(tags.as_bytes()))
-                })
-                .collect(),
+            tags,
         }
-    }
-
-    /// The same with what was known of sources that are not in feeds.toml any more.
-    fn after(mut self, before: Option<Self>, config: &Config) -> Self {
-        let here: HashSet<u64> = config
-            .sources
-            .iter()
-            .map(|one| source_key(&one.id))
-            .collect();
-        let known = before.map(|before| before.tags).unwrap_or_default();
-        let gone = known.into_iter().filter(|(key, _)| !here.contains(key));
-        self.tags.extend(gone);
-        self
     }
 
     fn to_bytes(&self) -> Vec<u8> {
