@@ -17,7 +17,7 @@ use crate::model::time::Timestamp;
 const CHUNK: usize = 256;
 /// A table is at most so full, in percent; then it grows by half.
 const FULL: usize = 80;
-/// Cells of the smallest table.
+/// Signatures that the smallest table has room for.
 const SMALLEST: usize = 256;
 /// Places fit 24 bits, beside a byte of the key.
 const PLACES: usize = (1 << 24) - 1;
@@ -81,12 +81,8 @@ pub struct Range {
 #[derive(Debug, Default)]
 pub struct Lsh {
     slots: Slots,
-    /// One table after the other: of each cell its place, counted from 1, above a byte of the key; 0 if it is empty.
-    tables: Vec<u32>,
-    /// Cells of one table.
-    cells: usize,
-    /// Signatures that the tables were given, still there or not.
-    entered: usize,
+    /// One for each band. They grow one at a time, at different sizes: whoever waits for one that grows does not wait long.
+    tables: Vec<Table>,
     /// The newest number.
     pub last: u64,
     /// The newest number whose commit is done.
@@ -152,33 +148,61 @@ impl Spread {
     }
 }
 
-/// Puts a signature into the table of a band.
-fn enter(table: &mut [u32], slots: &Slots, band: usize, place: usize, signature: &Signature) {
-    let Some(spread) = Spread::of(signature, band) else {
-        return;
-    };
-    let (mut equal, mut oldest, mut gone) = (0, (usize::MAX, 0), None);
-    let mut at = spread.first(table.len());
-    while table[at] != 0 {
-        let other = place_in(table[at]);
-        if other < slots.gone {
-            gone = Some(at);
-        } else if table[at] & 0xff == spread.byte()
-            && let Some(slot) = slots.get(other)
-            && slot.signature.meets(signature, band)
-        {
-            equal += 1;
-            oldest = oldest.min((other, at));
-        }
-        at = if at + 1 == table.len() { 0 } else { at + 1 };
+/// The signatures of one band.
+#[derive(Debug, Default)]
+struct Table {
+    /// Of each cell its place, counted from 1, above a byte of the key; 0 if it is empty.
+    cells: Vec<u32>,
+    /// Signatures that it was given, still there or not.
+    entered: usize,
+}
+
+impl Table {
+    fn is_full(&self) -> bool {
+        self.entered * 100 >= self.cells.len() * FULL
     }
-    let at = if equal < BUCKET {
-        gone.unwrap_or(at)
-    } else {
-        oldest.1
-    };
-    if let Ok(place) = u32::try_from(place + 1) {
-        table[at] = place << 8 | spread.byte();
+
+    /// Makes it anew, with room for so many.
+    fn remake(&mut self, band: usize, slots: &Slots, room: usize) {
+        // Never two of it at a time.
+        self.cells = Vec::new();
+        self.cells = vec![0; room * 100 / FULL + 1];
+        self.entered = 0;
+        for (place, slot) in (slots.gone..).zip(slots.chunks.iter().flatten()) {
+            self.enter(band, slots, place, &slot.signature);
+        }
+    }
+
+    /// Puts a signature into it, in which there is an empty cell.
+    fn enter(&mut self, band: usize, slots: &Slots, place: usize, signature: &Signature) {
+        self.entered += 1;
+        let Some(spread) = Spread::of(signature, band) else {
+            return;
+        };
+        let cells = &mut self.cells;
+        let (mut equal, mut oldest, mut gone) = (0, (usize::MAX, 0), None);
+        let mut at = spread.first(cells.len());
+        while cells[at] != 0 {
+            let other = place_in(cells[at]);
+            if other < slots.gone {
+                gone = Some(at);
+            } else if cells[at] & 0xff == spread.byte()
+                && let Some(slot) = slots.get(other)
+                && slot.signature.meets(signature, band)
+            {
+                equal += 1;
+                oldest = oldest.min((other, at));
+            }
+            at = if at + 1 == cells.len() { 0 } else { at + 1 };
+        }
+        let at = if equal < BUCKET {
+            gone.unwrap_or(at)
+        } else {
+            oldest.1
+        };
+        if let Ok(place) = u32::try_from(place + 1) {
+            cells[at] = place << 8 | spread.byte();
+        }
     }
 }
 
@@ -203,7 +227,17 @@ impl Lsh {
     /// Bytes that it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.slots.chunks.len() * CHUNK * size_of::<Slot>() + self.tables.capacity() * 4
+        let cells: usize = self.tables.iter().map(|table| table.cells.capacity()).sum();
+        self.slots.chunks.len() * CHUNK * size_of::<Slot>() + cells * size_of::<u32>()
+    }
+
+    /// Makes room for so many at once: else the tables would be made anew again and again while they come.
+    pub fn expect(&mut self, signatures: usize) {
+        self.tables.resize_with(BANDS, Table::default);
+        for (band, table) in self.tables.iter_mut().enumerate() {
+            let room = signatures.max(SMALLEST);
+            table.remake(band, &self.slots, room + room * band / (2 * BANDS));
+        }
     }
 
     /// Adds a signature; its number is higher than all before.
@@ -218,28 +252,18 @@ impl Lsh {
             signature: print.signature.clone(),
         });
         self.last = self.last.max(print.number);
-        self.entered += 1;
-        if self.entered * 100 > self.cells * FULL || place >= PLACES {
-            self.make_tables();
+        if self.tables.is_empty() || place >= PLACES {
+            // Places count from the oldest on.
+            self.slots.gone = 0;
+            self.expect(self.len());
             return;
         }
-        for (band, table) in self.tables.chunks_exact_mut(self.cells).enumerate() {
-            enter(table, &self.slots, band, place, &print.signature);
-        }
-    }
-
-    /// Makes tables for what is there and half as much, and counts places from the oldest on.
-    fn make_tables(&mut self) {
-        self.cells = (self.len() * 150 / FULL).max(SMALLEST);
-        // Never two of them at a time.
-        self.tables = Vec::new();
-        self.tables = vec![0; self.cells * BANDS];
-        self.slots.gone = 0;
-        self.entered = self.len();
-        // One table after the other, so that it fits the processor's cache while it is filled.
-        for (band, table) in self.tables.chunks_exact_mut(self.cells).enumerate() {
-            for (place, slot) in self.slots.chunks.iter().flatten().enumerate() {
-                enter(table, &self.slots, band, place, &slot.signature);
+        let room = self.len() * 3 / 2;
+        for (band, table) in self.tables.iter_mut().enumerate() {
+            if table.is_full() {
+                table.remake(band, &self.slots, room);
+            } else {
+                table.enter(band, &self.slots, place, &print.signature);
             }
         }
     }
@@ -248,8 +272,8 @@ impl Lsh {
     fn meeting(&self, sought: &Signature, band: usize, from: u64) -> impl Iterator<Item = usize> {
         let spread = Spread::of(sought, band).filter(|_| !self.is_empty());
         let cells = spread.into_iter().flat_map(move |spread| {
-            let table = &self.tables[band * self.cells..][..self.cells];
-            let (before, after) = table.split_at(spread.first(self.cells));
+            let table = &self.tables[band].cells;
+            let (before, after) = table.split_at(spread.first(table.len()));
             let cells = after.iter().chain(before).take_while(|cell| **cell != 0);
             cells.filter(move |cell| **cell & 0xff == spread.byte())
         });
