@@ -231,31 +231,37 @@ impl Lsh {
         self.slots.chunks.len() * CHUNK * size_of::<Slot>() + cells * size_of::<u32>()
     }
 
-    /// Makes room for so many at once: else the tables would be made anew again and again while they come.
-    pub fn expect(&mut self, signatures: usize) {
+    /// Adds a signature that is found once [`Self::make_tables`] has been called; gives its place.
+    pub fn push(&mut self, print: &Print) -> usize {
+        if self.len() + CHUNK > PLACES {
+            self.slots.pop();
+        }
+        self.last = self.last.max(print.number);
+        self.slots.push(Slot {
+            number: print.number,
+            at: print.at,
+            copy: print.copy,
+            signature: print.signature.clone(),
+        })
+    }
+
+    /// Lets those be found that were pushed. Each table is filled by itself, as long as it fits the processor's cache: where
+    /// many signatures come at once, this takes a fifth of the time of inserting them.
+    pub fn make_tables(&mut self) {
+        // Places count from the oldest on.
+        self.slots.gone = 0;
+        let room = self.len().max(SMALLEST);
         self.tables.resize_with(BANDS, Table::default);
         for (band, table) in self.tables.iter_mut().enumerate() {
-            let room = signatures.max(SMALLEST);
             table.remake(band, &self.slots, room + room * band / (2 * BANDS));
         }
     }
 
     /// Adds a signature; its number is higher than all before.
     pub fn insert(&mut self, print: &Print) {
-        if self.len() + CHUNK > PLACES {
-            self.slots.pop();
-        }
-        let place = self.slots.push(Slot {
-            number: print.number,
-            at: print.at,
-            copy: print.copy,
-            signature: print.signature.clone(),
-        });
-        self.last = self.last.max(print.number);
+        let place = self.push(print);
         if self.tables.is_empty() || place >= PLACES {
-            // Places count from the oldest on.
-            self.slots.gone = 0;
-            self.expect(self.len());
+            self.make_tables();
             return;
         }
         let room = self.len() * 3 / 2;

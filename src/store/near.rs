@@ -21,8 +21,6 @@ use crate::model::time::Timestamp;
 
 /// Signatures read at a time.
 const AT_ONCE: usize = 512;
-/// Signatures that room is made for at once, whatever the index says: 200 MB of tables.
-const MOST_EXPECTED: usize = 1 << 19;
 
 /// The signatures that one commit adds, and the paragraphs of the entries they belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -361,26 +359,19 @@ pub(super) fn boilerplate(core: &Core, source: &SourceId) -> Result<Boilerplate,
 /// Reads the signatures that the index knows into memory.
 fn load(core: &Core) -> Result<Lsh, Error> {
     let mut lsh = Lsh::default();
-    // Numbers are given in order, and what is gone was given first.
-    let newest = core.index.read().figures.last_print;
     let mut after: Option<Vec<u8>> = None;
     loop {
         let some = runs(core, after.as_deref(), AT_ONCE)?;
         let Some((last, _)) = some.last() else { break };
-        if after.is_none()
-            && let Some(first) = some.iter().find_map(|(_, run)| run.map(|run| run.first))
-        {
-            let most = usize::try_from(newest.saturating_sub(first)).unwrap_or(usize::MAX);
-            lsh.expect(most.min(MOST_EXPECTED));
-        }
         after = Some(last.clone());
         for run in some.iter().filter_map(|(_, run)| run.as_ref()) {
             for print in run.prints(core)? {
-                lsh.insert(&print);
+                lsh.push(&print);
             }
             lsh.last = lsh.last.max(run.last());
         }
     }
+    lsh.make_tables();
     lsh.applied = lsh.last;
     if !lsh.is_empty() {
         tracing::debug!(
