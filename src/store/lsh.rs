@@ -246,7 +246,7 @@ impl Lsh {
     }
 
     /// Lets those be found that were pushed. Each table is filled by itself, as long as it fits the processor's cache: where
-    /// many signatures come at once, this takes a fifth of the time of inserting them.
+    /// many signatures come at once, this takes a quarter of the time of inserting them.
     pub fn make_tables(&mut self) {
         // Places count from the oldest on.
         self.slots.gone = 0;
