@@ -191,7 +191,7 @@ fn aggd(dir: &Path) -> Command {
 }
 
 /// Intervals of seconds, retention of minutes: what takes weeks in life. Short enough that as much is dropped as comes,
-/// and a second backup takes the place of the first, by the time that flatness counts.
+/// and both backups are there, by the time that flatness counts.
 fn feeds_toml(port: u16, sources: &Sources) -> String {
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"https://soak.example.org/\"\n\
