@@ -105,12 +105,12 @@ impl Parts {
         let noted = self.noted().await?;
         let labelled_by = LabelledBy::of(&config, noted.as_ref());
         let ask = match self.outdated(noted.as_ref()).await? {
-            Outdated::Nothing => None,
-            Outdated::Everything => Some(Ask::default()),
-            Outdated::SeenAt(those) => Some(Ask {
+            Outdated::Nothing => return Ok(()),
+            Outdated::Everything => Ask::default(),
+            Outdated::SeenAt(those) => Ask {
                 seen_at: Some(Arc::new(those)),
                 ..Ask::default()
-            }),
+            },
         };
         let options = Arc::new(ops::labels::ingest_options(&config));
         let sources = Arc::new(config.source_map());
@@ -120,11 +120,11 @@ impl Parts {
             ..labelled_by.clone()
         };
         self.store.set_note(LABELLED_BY, &mixed.to_bytes()).await?;
-        let mut after = ask.is_some().then_some(0);
+        let mut after = Some(0);
         while let Some(place) = after {
             let now = self.clock.now();
             let place = (place, PAGE);
-            let ask = ask.clone().unwrap_or_default();
+            let ask = ask.clone();
             let done = relabel::page(&*self.store, &sources, &options, ask, place, now).await?;
             after = done.next;
             let spared = done.differences.iter().filter(|one| one.dropped).count() as u64;
