@@ -201,9 +201,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn remember(&mut self, due: Due, address: Address) {
+    fn remember(&mut self, due: Due, source: &Arc<Source>, first: First) {
         if self.known.len() < STATES {
-            self.known.insert(due.source, (due.state, address));
+            let source = Arc::clone(source);
+            let known = (due.state, Address { source, first });
+            self.known.insert(due.source, known);
         }
     }
 }

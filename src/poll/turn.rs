@@ -331,7 +331,7 @@ impl Floor {
             let mut desk = self.desk();
             if turn.as_ref() != Some(host) && desk.queue.has(host) && !insist {
                 desk.queue.push(host, waiting);
-                desk.remember(due, address(source, first));
+                desk.remember(due, source, first);
                 drop(desk);
                 self.pass_on(turn);
                 return Ok(());
@@ -359,7 +359,7 @@ impl Floor {
         match welcome {
             Welcome::Go(permit) => self.fly(due, source, Some((first, permit)), stop),
             Welcome::Paused(until) => self.put_off(due, source, first.host, until),
-            Welcome::At(_) | Welcome::Full => self.desk().remember(due, address(source, first)),
+            Welcome::At(_) | Welcome::Full => self.desk().remember(due, source, first),
         }
         Ok(())
     }
@@ -455,13 +455,6 @@ impl Floor {
             // Nothing more will happen.
             Err(_) => true,
         }
-    }
-}
-
-fn address(source: &Arc<Source>, first: First) -> Address {
-    Address {
-        source: Arc::clone(source),
-        first,
     }
 }
 
