@@ -77,13 +77,13 @@ impl Program {
             .unwrap_or_else(|| panic!("no answer to {path}; {}", self.log()))
     }
 
-    /// Asks again and again, for a minute at most, until something holds. The program has a clock of its own.
+    /// Asks again and again, for three minutes at most, until something holds. The program has a clock of its own.
     pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let begin = Instant::now();
         while !holds().await {
             assert!(
-                begin.elapsed() < Duration::from_mins(1),
-                "not within a minute: {what}; {}",
+                begin.elapsed() < Duration::from_mins(3),
+                "not within three minutes: {what}; {}",
                 self.log()
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
