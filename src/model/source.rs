@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::{Deserializer, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::time::Timestamp;
 
@@ -268,8 +268,8 @@ pub struct Fault {
 pub struct Visit {
     /// When it began.
     pub at: Timestamp,
-    /// `fresh`, `unchanged`, `not-modified`, or a fault's kind.
-    #[serde(deserialize_with = "outcome")]
+    /// One of [`outcome`], or a fault's kind.
+    #[serde(with = "outcome")]
     pub outcome: Cow<'static, str>,
     /// HTTP status, 0 if there was none.
     pub status: u16,
@@ -283,23 +283,55 @@ pub struct Visit {
     pub updated: u32,
 }
 
-/// Reads the outcome of a visit. Twenty stand in each state, and nearly all are one of three words.
-fn outcome<'de, D: Deserializer<'de>>(from: D) -> Result<Cow<'static, str>, D::Error> {
+/// What a visit comes to if it does not fail. Twenty visits stand in each state, so in its binary form these words are
+/// numbers.
+pub mod outcome {
+    use super::{Cow, Deserializer, Serializer, Visitor, fmt};
+
+    /// A document that was not known.
+    pub const FRESH: &str = "fresh";
+    /// The same bytes as before.
+    pub const UNCHANGED: &str = "unchanged";
+    /// 304.
+    pub const NOT_MODIFIED: &str = "not-modified";
+
+    /// By their numbers.
+    const WORDS: [&str; 3] = [FRESH, UNCHANGED, NOT_MODIFIED];
+
+    pub(super) fn serialize<S: Serializer>(word: &str, to: S) -> Result<S::Ok, S::Error> {
+        let number = (0u8..).zip(WORDS).find(|(_, known)| *known == word);
+        match number {
+            Some((number, _)) if !to.is_human_readable() => to.serialize_u8(number),
+            _ => to.serialize_str(word),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Cow<'static, str>, D::Error> {
+        from.deserialize_any(Word)
+    }
+
     struct Word;
+
     impl Visitor<'_> for Word {
         type Value = Cow<'static, str>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the outcome of a visit")
+            f.write_str("the outcome of a visit, as a word or as one of three numbers")
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            let word = usize::try_from(number).ok().and_then(|at| WORDS.get(at));
+            word.map(|word| Cow::Borrowed(*word))
+                .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
         }
 
         fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-            let usual = ["not-modified", "unchanged", "fresh"];
-            let word = usual.into_iter().find(|word| *word == text);
+            let word = WORDS.into_iter().find(|word| *word == text);
             Ok(word.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed))
         }
     }
-    from.deserialize_str(Word)
 }
 
 /// A permanent redirect that still has to prove itself.

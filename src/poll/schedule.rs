@@ -16,7 +16,7 @@ use fastrand::Rng;
 use super::Options;
 use crate::fetch::{Answer, Failure};
 use crate::ingest::FeedHints;
-use crate::model::source::{Every, Fault, Health, Source, SourceKind, SourceState, Visit};
+use crate::model::source::{Every, Fault, Health, Source, SourceKind, SourceState, Visit, outcome};
 use crate::model::time::Timestamp;
 use bad::failed;
 use good::{learn, refresh, well};
@@ -113,9 +113,9 @@ impl Outcome<'_> {
     #[must_use]
     pub fn word(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            Self::Fresh { .. } => "fresh",
-            Self::Unchanged(_) => "unchanged",
-            Self::NotModified(_) => "not-modified",
+            Self::Fresh { .. } => outcome::FRESH,
+            Self::Unchanged(_) => outcome::UNCHANGED,
+            Self::NotModified(_) => outcome::NOT_MODIFIED,
             Self::Failed { failure, .. } => return Cow::Owned(failure.fault.kind.clone()),
         })
     }

@@ -8,10 +8,10 @@ use std::cell::RefCell;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::model::source::SourceState;
+
 /// zstd level of article bodies.
 const LEVEL: i32 = 3;
-/// And for what is soon replaced.
-const FAST: i32 = -3;
 /// Room for what is packed that a thread keeps for the next time, bytes.
 const USUAL: usize = 16 << 10;
 /// A body that claims to be longer than this is damaged.
@@ -153,43 +153,25 @@ impl<'a> In<'a> {
 /// A value as a `MessagePack` array, compressed, with a checksum.
 pub(super) fn pack<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     thread_local! {
-        static PRESS: RefCell<Press> = const { RefCell::new(Press::new(LEVEL)) };
-    }
-    PRESS.with_borrow_mut(|press| press.pack(value))
-}
-
-/// The same for what is soon replaced by something newer: a little larger, in much less time.
-pub(super) fn pack_fast<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    thread_local! {
-        static PRESS: RefCell<Press> = const { RefCell::new(Press::new(FAST)) };
+        static PRESS: RefCell<Press> = const { RefCell::new(Press { worker: None, plain: Vec::new() }) };
     }
     PRESS.with_borrow_mut(|press| press.pack(value))
 }
 
 /// What a thread packs with: setting up a compressor costs more than compressing an article.
 struct Press {
-    level: i32,
     worker: Option<zstd::bulk::Compressor<'static>>,
     plain: Vec<u8>,
 }
 
 impl Press {
-    const fn new(level: i32) -> Self {
-        Self {
-            level,
-            worker: None,
-            plain: Vec::new(),
-        }
-    }
-
     fn pack<T: Serialize + ?Sized>(&mut self, value: &T) -> Vec<u8> {
         self.plain.clear();
         // No longer than what is usual, or each thread would keep room for the longest article that it ever saw.
         self.plain.shrink_to(USUAL);
-        rmp_serde::encode::write(&mut self.plain, value)
-            .expect("our own types have no maps with odd keys");
+        encode(&mut self.plain, value);
         let worker = self.worker.get_or_insert_with(|| {
-            let mut new = zstd::bulk::Compressor::new(self.level).expect("a level that zstd has");
+            let mut new = zstd::bulk::Compressor::new(LEVEL).expect("a level that zstd has");
             new.include_checksum(true).expect("zstd has checksums");
             new
         });
@@ -197,6 +179,24 @@ impl Press {
             .compress(&self.plain)
             .expect("a buffer of zstd's own bound is large enough")
     }
+}
+
+fn encode<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T) {
+    rmp_serde::encode::write(to, value).expect("our own types have no maps with odd keys");
+}
+
+/// The state of a source as a `MessagePack` array. A state is replaced at every visit, and most of it are numbers that do
+/// not shrink: compressing it took longer than all that the store does with it.
+pub(super) fn pack_state(state: &SourceState) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(2 << 10);
+    encode(&mut packed, state);
+    packed.shrink_to_fit();
+    packed
+}
+
+/// What [`pack_state`] made.
+pub(super) fn unpack_state(packed: &[u8]) -> Option<SourceState> {
+    msgpack::read(packed)
 }
 
 /// What [`pack`] made, and how long it was before.

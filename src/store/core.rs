@@ -247,8 +247,7 @@ impl Core {
 /// A state from its item of the index.
 pub(super) fn unpack_state(source: &SourceId, value: &[u8]) -> Result<SourceState, Error> {
     read_state(value)
-        .and_then(|(_, body)| codec::unpack::<SourceState>(body))
-        .map(|(state, _)| state)
+        .and_then(|(_, body)| codec::unpack_state(body))
         .ok_or_else(|| Error::Damaged {
             what: format!("the index, state of source `{source}`"),
         })

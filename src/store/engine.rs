@@ -267,7 +267,7 @@ impl Store for Engine {
                 return Ok(());
             };
             state.next_due = at;
-            writer.keep_state(&source, &super::codec::pack(&state))
+            writer.keep_state(&source, &super::codec::pack_state(&state))
         })
         .await
     }

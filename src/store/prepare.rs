@@ -38,7 +38,8 @@ impl Packed {
             body(change)
         };
         let bodies = batch.changes.iter().map(body).collect();
-        let state = batch.visit.as_ref().map(|(_, state, _)| codec::pack(state));
+        let state = batch.visit.as_ref();
+        let state = state.map(|(_, state, _)| codec::pack_state(state));
         Self {
             batch,
             bodies,

@@ -287,7 +287,7 @@ impl Writer {
                 return Ok(());
             }
             for (source, state) in &some {
-                self.keep_state(source, &super::codec::pack_fast(&**state))?;
+                self.keep_state(source, &super::codec::pack_state(state))?;
             }
             self.core.light.settled(&some);
         }
