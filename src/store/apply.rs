@@ -7,7 +7,7 @@ mod tombstones;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Error;
-use super::common::day;
+use super::common::tick;
 use super::frame::FrameHead;
 use super::index::Table;
 use super::item::{Gone, Item, Left, Name, Stand, Tombstone, parts, scope_parts};
@@ -23,7 +23,7 @@ use crate::model::time::Timestamp;
 use listing::{hidden_prefix, join, leave, touch};
 pub(super) use listing::{list_prefix, standing};
 use tombstones::{bury, exhume};
-pub(super) use tombstones::{expire, read_about, tomb_place, unbury};
+pub(super) use tombstones::{expire, home, read_about, tomb_place, unbury};
 
 /// The letters of the sets of keys, by kind of key.
 const KEY_SETS: [u8; 3] = [b'g', b'u', b'h'];
@@ -242,7 +242,7 @@ fn removed(table: &mut Table, frame: &FrameHead, gone: &Gone, file: u32) -> Resu
             let tombstone = Tombstone {
                 kind,
                 hash,
-                day: day(frame.at),
+                tick: tick(frame.at),
                 source: gone.source.clone(),
             };
             bury(table, &tombstone, file)?;
@@ -291,8 +291,8 @@ pub(super) fn state(
     let old = table.raw(&key)?;
     if let Some(old) = &old {
         let listed = |body: &[u8]| {
-            super::codec::unpack::<crate::model::source::SourceState>(body)
-                .map(|(state, _)| state.listed)
+            super::codec::unpack_state(body)
+                .map(|state| state.listed)
                 .unwrap_or_default()
         };
         let before = read_state(old)

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::Error;
-use super::apply::{read_about, read_state};
+use super::apply::{home, read_about, read_state};
 use super::core::Core;
 use super::engine::Engine;
 use super::frame;
@@ -285,13 +285,13 @@ pub(super) fn tombstones(core: &Core, file: Option<u32>) -> Result<Vec<Tombstone
     for kind in 0..3u8 {
         let table = core.index.read();
         table.walk(&[b'x', kind], (0, 0), |(hash, about)| {
-            let (day, home, source) = read_about(about);
-            let wanted = file.is_none_or(|file| home == file & 0x00ff_ffff);
+            let (tick, in_file, source) = read_about(about);
+            let wanted = file.is_none_or(|file| in_file == home(file));
             if wanted && let Some(source) = table.figures.source_names.get(&source) {
                 all.push(Tombstone {
                     kind,
                     hash,
-                    day,
+                    tick,
                     source: source.clone(),
                 });
             }

@@ -9,15 +9,18 @@ pub(super) const FORGET_AT_ONCE: usize = 256;
 /// Spellings of one label that are counted.
 pub(super) const SPELLINGS: usize = 7;
 
-/// Days since 2020 began: tombstones are dated no finer.
-pub(super) fn day(at: Timestamp) -> u16 {
+/// Seconds of a tick.
+const TICK: u32 = 300;
+
+/// Ticks since 2020 began: tombstones are dated no finer.
+pub(super) fn tick(at: Timestamp) -> u32 {
     const BEGIN: i64 = 1_577_836_800;
-    u16::try_from((at.as_secs() - BEGIN).max(0) / 86_400).unwrap_or(u16::MAX)
+    u32::try_from((at.as_secs() - BEGIN).max(0) / i64::from(TICK)).unwrap_or(u32::MAX)
 }
 
-/// Whole days of a duration.
-pub(super) fn days(duration: std::time::Duration) -> u64 {
-    duration.as_secs() / 86_400
+/// Whole ticks of a duration.
+pub(super) fn ticks(duration: std::time::Duration) -> u64 {
+    duration.as_secs() / u64::from(TICK)
 }
 
 /// The first 64 bits of a key: how a source's state names what it lists.

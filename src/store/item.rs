@@ -88,12 +88,12 @@ pub(super) struct Gone {
     pub(super) left: Left,
 }
 
-/// The trace of a purged key: kind and hash of the key, day of the burial, source.
+/// The trace of a purged key: kind and hash of the key, tick of the burial, source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tombstone {
     pub(super) kind: u8,
     pub(super) hash: u64,
-    pub(super) day: u16,
+    pub(super) tick: u32,
     pub(super) source: SourceId,
 }
 
@@ -204,7 +204,7 @@ fn encode(item: &Item) -> (u8, Vec<u8>) {
             for one in all {
                 out.byte(one.kind);
                 out.word(one.hash);
-                out.number(u64::from(one.day));
+                out.number(u64::from(one.tick));
                 out.text(one.source.as_str());
             }
             TOMBSTONES
@@ -260,7 +260,7 @@ fn decode(kind: u8, meta: &[u8]) -> Option<Item> {
                 Some(Tombstone {
                     kind: input.byte()?,
                     hash: input.word()?,
-                    day: u16::try_from(input.number()?).ok()?,
+                    tick: input.small()?,
                     source: take_source(input)?,
                 })
             };

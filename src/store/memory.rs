@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::common::{FORGET_AT_ONCE, commonest, day, days};
+use super::common::{FORGET_AT_ONCE, commonest, tick, ticks};
 use super::item::scope_parts;
 use super::lists;
 use super::lsh::Print;
@@ -441,10 +441,9 @@ impl Store for Memory {
     async fn forget(&self, now: Timestamp) -> Result<u64, Error> {
         let mut inner = self.lock();
         let tombstones = self.tombstones;
-        inner
-            .tables
-            .buried
-            .retain(|_, (at, _)| u64::from(day(now).saturating_sub(day(*at))) <= days(tombstones));
+        inner.tables.buried.retain(|_, (at, _)| {
+            u64::from(tick(now).saturating_sub(tick(*at))) <= ticks(tombstones)
+        });
         let doomed = inner.tables.outlived(self.keep, now, &inner.schedule);
         self.drop_all(&mut inner, &doomed, now)
     }

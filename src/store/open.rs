@@ -240,7 +240,7 @@ fn usable(dir: &Path, options: &Options, log: &Log, loss: &mut Loss) -> Result<I
     }
     newest_fits(&table, log)?;
     let index = Index::new(table);
-    let replayed = rebuild::replay(&index, log).map_err(|error| error.to_string())?;
+    let replayed = rebuild::replay(&index, log, 0).map_err(|error| error.to_string())?;
     judge(log, &index, &replayed, loss).map_err(|error| error.to_string())?;
     Ok(index)
 }

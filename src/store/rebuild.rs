@@ -10,6 +10,12 @@ use super::log::{Hole, Loc, Log, Pos};
 use super::{Error, Options, frame};
 use crate::model::time::Timestamp;
 
+/// The least and the most of the memory that the items of a new index may take before they go to sled.
+const ROOM: (u64, u64) = (64 << 20, 256 << 20);
+/// The share of the log's size that they may take within these limits: each item is then written a few times only, however
+/// many there are.
+const SHARE: u64 = 16;
+
 /// What reading a stretch of the log brought.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
@@ -19,8 +25,8 @@ pub(super) struct Replayed {
     at: Timestamp,
 }
 
-/// Does everything behind `table.applied` that the log has.
-pub(super) fn replay(index: &Index, log: &Log) -> Result<Replayed, Error> {
+/// Does everything behind `table.applied` that the log has. `room` is what the index may have in memory at least.
+pub(super) fn replay(index: &Index, log: &Log, room: u64) -> Result<Replayed, Error> {
     let from = index.read().applied;
     let (mut frames, mut at) = (0, Timestamp::EPOCH);
     let holes = log.scan(from, |read| {
@@ -57,7 +63,7 @@ pub(super) fn replay(index: &Index, log: &Log) -> Result<Replayed, Error> {
             file: read.pos.file,
             at: read.pos.at + read.bytes.len() as u64,
         };
-        let due = table.is_full();
+        let due = table.volume() >= room.max(table.room());
         drop(table);
         if due {
             index.flush()?;
@@ -72,9 +78,10 @@ pub(super) fn anew(log: &Log, options: &Options) -> Result<(Table, Replayed), Er
     let dir = next_dir(options)?;
     let table = Table::create(&dir, index_cache(options), log.beginning());
     let index = Index::new(table.map_err(|reason| damaged(&dir, &reason))?);
-    let replayed = replay(&index, log)?;
+    let (least, most) = ROOM;
+    let replayed = replay(&index, log, (log.size() / SHARE).clamp(least, most))?;
     // The log still has tombstones whose time was over before. Its last date is no later than now, so none goes early.
-    expire(&mut index.write(), options.tombstones, replayed.at)?;
+    expire(&index, options.tombstones, replayed.at)?;
     index.flush()?;
     index.sync()?;
     let mut table = index.into_table();

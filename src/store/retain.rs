@@ -26,10 +26,7 @@ const AT_ONCE: usize = 1024;
 /// Drops what `keep` no longer covers, then makes the files smaller if that is worth it.
 pub(super) async fn forget(engine: &Engine, now: Timestamp) -> Result<u64, Error> {
     engine
-        .by_writer(move |writer| {
-            let mut table = writer.core.index.write();
-            expire(&mut table, writer.core.options.tombstones, now)
-        })
+        .by_writer(move |writer| expire(&writer.core.index, writer.core.options.tombstones, now))
         .await?;
     let doomed = engine.ask(move |core| outlived(core, now)).await?;
     let dropped = drop_all(engine, doomed, now).await?;

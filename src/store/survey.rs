@@ -45,7 +45,7 @@ fn frames(bytes: &[u8]) -> usize {
 fn bodies(bytes: &[u8]) {
     let _ = codec::unpack::<Body>(bytes);
     let _ = codec::unpack::<Vec<Sighting>>(bytes);
-    let _ = codec::unpack::<SourceState>(bytes);
+    let _ = codec::unpack_state(bytes);
 }
 
 /// As the metadata of an item, with the checksum that it would need: the first byte is the kind.
@@ -131,14 +131,14 @@ mod tests {
     fn sample() -> Vec<u8> {
         let source = SourceId::new("blog").unwrap();
         let mut draft = Draft::new();
-        let state = codec::pack(&SourceState::default());
+        let state = codec::pack_state(&SourceState::default());
         draft.push(&Item::State(source.clone()), &state);
         draft.push(&Item::Note("a".to_owned()), b"note");
         draft.push(
             &Item::Tombstones(vec![Tombstone {
                 kind: 1,
                 hash: 77,
-                day: 9,
+                tick: 9,
                 source,
             }]),
             &[],

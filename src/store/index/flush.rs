@@ -30,6 +30,11 @@ impl Table {
         (self.sum.bytes / 2).clamp(least, most)
     }
 
+    /// Estimate of the bytes of items that are in memory.
+    pub(in crate::store) fn volume(&self) -> u64 {
+        self.volume as u64
+    }
+
     /// True if they should go to sled, and then all of them: what stayed would count again at once.
     pub(in crate::store) fn is_full(&self) -> bool {
         self.volume as u64 >= self.room()
