@@ -19,16 +19,22 @@ use crate::model::time::Timestamp;
 
 use walk::{OneOf, Walk, Way, above, below};
 
-/// How often a page is read again because a commit came in between.
+/// How often a page is read again because a commit came between its parts.
 const ATTEMPTS: usize = 3;
 
 /// One page of a list.
 pub(super) fn select(core: &Core, selection: &Selection, page: Page) -> Result<Listing, Error> {
     for attempt in 1.. {
         let before = core.revision();
-        let mut listing = once(core, selection, page)?;
-        // Followers hear of what came in between, so what an older revision says of it does no harm.
-        if core.revision() == before || attempt == ATTEMPTS {
+        let mut listing = Listing::default();
+        let mut stretches = 0;
+        if let Some(mut query) = Query::new(core, selection, &mut listing)? {
+            fill(&mut listing, &mut query, page)?;
+            stretches = query.stretches;
+        }
+        // A stretch is of one moment. Followers hear of what came after it, so what an older revision says of that does no
+        // harm.
+        if stretches <= 1 || core.revision() == before || attempt == ATTEMPTS {
             listing.as_of = before;
             return Ok(listing);
         }
@@ -36,11 +42,7 @@ pub(super) fn select(core: &Core, selection: &Selection, page: Page) -> Result<L
     unreachable!("the loop above returns")
 }
 
-fn once(core: &Core, selection: &Selection, page: Page) -> Result<Listing, Error> {
-    let mut listing = Listing::default();
-    let Some(mut query) = Query::new(core, selection, &mut listing)? else {
-        return Ok(listing);
-    };
+fn fill(listing: &mut Listing, query: &mut Query<'_>, page: Page) -> Result<(), Error> {
     let ended;
     match page {
         Page::First { most } => {
@@ -67,7 +69,7 @@ fn once(core: &Core, selection: &Selection, page: Page) -> Result<Listing, Error
             let oldest = listing.articles.last().map(|(place, _)| *place);
             let from = oldest.map_or(last_at(cursor), |oldest| below(first_at(oldest)));
             listing.older = query.any(from, Way::Older)?;
-            return Ok(listing);
+            return Ok(());
         }
     }
     let oldest = listing.articles.last().map(|(place, _)| *place);
@@ -77,7 +79,7 @@ fn once(core: &Core, selection: &Selection, page: Page) -> Result<Listing, Error
         (None, _) => LAST,
     };
     listing.older = !ended && query.any(from, Way::Older)?;
-    Ok(listing)
+    Ok(())
 }
 
 /// The first of an article's possible places, whatever its spelling.
@@ -117,6 +119,8 @@ struct Query<'a> {
     in_month: Option<u64>,
     /// Articles of one source on a page.
     per_source: Option<u32>,
+    /// Looks at the index that a page was put together from.
+    stretches: u32,
 }
 
 /// Articles that are looked at before the writer gets its turn.
@@ -225,6 +229,7 @@ impl<'a> Query<'a> {
             newest,
             in_month,
             per_source: selection.per_source,
+            stretches: 0,
         }))
     }
 
@@ -358,6 +363,7 @@ impl<'a> Query<'a> {
                 break;
             }
             let (some, beyond) = self.stretch(from, all - found.len(), way)?;
+            self.stretches += 1;
             next = beyond;
             for (place, rec) in some {
                 let cursor = packed::cursor(place);
