@@ -11,10 +11,13 @@ use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::Error;
 
+/// Files that are read at once. One on a file server that no longer answers keeps its thread, and others need threads too.
+static READS: Semaphore = Semaphore::const_new(4);
 /// How much of what a failing program says is repeated.
 const COMPLAINT: u64 = 2000;
 /// What a service manager tells the daemon is not for its children.
@@ -42,7 +45,15 @@ pub(super) async fn file(
 ) -> Result<FromFile, Error> {
     let path = path(url)?;
     let shown = path.display().to_string();
-    let read = tokio::task::spawn_blocking(move || read_file(&path, mark.as_deref(), limit));
+    let read = async {
+        // Never closed.
+        let place = READS.acquire().await;
+        let read = move || {
+            let _place = place;
+            read_file(&path, mark.as_deref(), limit)
+        };
+        tokio::task::spawn_blocking(read).await
+    };
     match tokio::time::timeout(time, read).await {
         Ok(Ok(result)) => result,
         Ok(Err(stopped)) => Err(Error::File {

@@ -68,6 +68,9 @@ pub(super) async fn run(
     workers.finish(drain).await;
 }
 
+/// Threads that one of these may have for rendering: see `blocking_threads` of `aggd run`.
+const RENDERING: usize = 8;
+
 /// The threads that serve connections. They end once nothing more will come in.
 pub(super) struct Workers {
     registry: Arc<Registry>,
@@ -89,6 +92,7 @@ impl Workers {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .on_thread_start(super::nice::behind_readers())
+                .max_blocking_threads(RENDERING)
                 .build()
                 .map_err(Error::Thread)?;
             let shared = Arc::clone(shared);

@@ -12,11 +12,14 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::apply::read_state;
@@ -129,7 +132,21 @@ pub(super) async fn backup(
     let taken = engine
         .by_writer(move |writer| take(writer, since, now))
         .await?;
-    let outline = engine.ask(move |core| deliver(core, &taken, into)).await?;
+    let core = Arc::clone(&engine.core);
+    let (tell, told) = oneshot::channel();
+    let write = move || {
+        // Who asked may have gone.
+        let _ = tell.send(deliver(&core, &taken, into));
+    };
+    // A thread of its own: it waits for as long as whoever reads the backup takes.
+    let thread = thread::Builder::new().name("aggd-backup".to_owned());
+    thread.spawn(write).map_err(|source| Error::Io {
+        what: "starting the thread of the backup".to_owned(),
+        source,
+    })?;
+    let outline = told.await.map_err(|_| Error::Damaged {
+        what: "the store: writing a backup broke off".to_owned(),
+    })??;
     let noted = super::Store::set_note(engine, NOTE, now.as_micros().to_string().as_bytes()).await;
     if let Err(error) = noted {
         // On a full disk, say: the backup is made all the same.
@@ -386,7 +403,7 @@ fn in_words(raw: &Raw<'_>) -> Option<Told> {
         },
         Item::Removed(gone) if raw.body.is_empty() => Told::Removed(gone.clone()),
         Item::State(source) => {
-            let (state, _) = codec::unpack::<SourceState>(raw.body)?;
+            let state = codec::unpack_state(raw.body)?;
             Told::State(source.clone(), Box::new(state))
         }
         _ => return None,
@@ -443,11 +460,11 @@ pub(super) fn unpacked(told: &Told) -> Option<(Item, Vec<u8>)> {
             about,
             sightings,
         } => (
-            Item::Put(std::sync::Arc::new(stand.clone())),
+            Item::Put(Arc::new(stand.clone())),
             codec::pack(&(entry, about, sightings)),
         ),
         Told::Amended { stand, sightings } => (
-            Item::Amend(std::sync::Arc::new(stand.clone())),
+            Item::Amend(Arc::new(stand.clone())),
             if sightings.is_empty() {
                 Vec::new()
             } else {
@@ -455,7 +472,7 @@ pub(super) fn unpacked(told: &Told) -> Option<(Item, Vec<u8>)> {
             },
         ),
         Told::Removed(gone) => (Item::Removed(gone.clone()), Vec::new()),
-        Told::State(source, state) => (Item::State(source.clone()), codec::pack(state)),
+        Told::State(source, state) => (Item::State(source.clone()), codec::pack_state(state)),
         Told::Packed(_) => return None,
     })
 }

@@ -220,6 +220,34 @@ async fn who_answers_goes_before_who_polls() {
     assert!(program.terminate().success());
 }
 
+/// Threads keep what they read and pack articles with, so hundreds of them would be most of the memory.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_burst_of_readers_leaves_few_threads() {
+    let port = program::free_port();
+    let dir = folder(&format!("127.0.0.1:{port}"));
+    let program = Program::start(dir.path(), port).await;
+    let url = program.url("/all.atom");
+    let mut readers = tokio::task::JoinSet::new();
+    for n in 1..=300 {
+        readers.spawn(crate::web::client().get(format!("{url}?n={n}")).send());
+    }
+    for answer in readers.join_all().await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    let threads = threads(program.id());
+    let workers = threads.iter().filter(|(name, _)| name == "tokio-rt-worker");
+    let cores = std::thread::available_parallelism().unwrap().get();
+    // Those of the runtime, those that read and pack for it, and those that render.
+    let most = cores + (4 * cores).max(8) + 8 * cores.div_ceil(2);
+    assert!(
+        workers.clone().count() <= most,
+        "{} of {most}",
+        workers.count()
+    );
+    assert!(program.terminate().success());
+}
+
 #[tokio::test]
 async fn a_refused_reload_shows_until_one_goes_well() {
     let town = Town::new("").await;
