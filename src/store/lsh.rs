@@ -1,11 +1,11 @@
 //! Finds near copies in memory: locality-sensitive hashing over the bands of signatures.
 //!
-//! Signatures come in in order of arrival and go in the same order, when the window has passed them. Each band has a table
-//! of its own, hashed with linear probing: a cell is the place of a signature and a byte of what it agrees on there. So a
-//! look at a band reads a few neighbours, and a signature only where that byte agrees. A signature takes 224 bytes, and
-//! 250 to 380 of tables.
+//! Signatures come in in order of arrival and go in small pieces: in the same order, when the window has passed them, or
+//! when nothing of a piece leads to an article any more. Each band has a table of its own, hashed with linear probing: a
+//! cell is the place of a signature and a byte of what it agrees on there. So a look at a band reads a few neighbours, and a
+//! signature only where that byte agrees. A signature takes 224 bytes, and 250 to 380 of tables.
 
-use std::collections::VecDeque;
+mod slots;
 
 use crate::model::article::ArticleId;
 use crate::model::signature::{
@@ -13,8 +13,9 @@ use crate::model::signature::{
 };
 use crate::model::time::Timestamp;
 
-/// Signatures in one piece of memory.
-const CHUNK: usize = 256;
+pub use slots::Piece;
+use slots::{CHUNK, Slot, Slots};
+
 /// A table is at most so full, in percent; then it grows by half.
 const FULL: usize = 80;
 /// Signatures that the smallest table has room for.
@@ -29,14 +30,6 @@ const TITLES: usize = 16;
 const MOST: usize = 24;
 /// So many entries of one source under one headline but for its digits and dates are a series.
 const SERIES_FROM: usize = 3;
-
-#[derive(Debug, Clone)]
-struct Slot {
-    number: u64,
-    at: Timestamp,
-    copy: ArticleId,
-    signature: Signature,
-}
 
 /// One signature with what it belongs to.
 #[derive(Debug, Clone)]
@@ -89,42 +82,6 @@ pub struct Lsh {
     pub applied: u64,
 }
 
-/// Signatures by place.
-#[derive(Debug, Default)]
-struct Slots {
-    chunks: VecDeque<Vec<Slot>>,
-    /// Signatures in chunks that are gone: places count on.
-    gone: usize,
-    len: usize,
-}
-
-impl Slots {
-    fn get(&self, place: usize) -> Option<&Slot> {
-        let place = place.checked_sub(self.gone)?;
-        self.chunks.get(place / CHUNK)?.get(place % CHUNK)
-    }
-
-    /// Gives its place.
-    fn push(&mut self, slot: Slot) -> usize {
-        if self.chunks.back().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push_back(Vec::with_capacity(CHUNK));
-        }
-        let at = self.chunks.len() - 1;
-        let chunk = &mut self.chunks[at];
-        chunk.push(slot);
-        self.len += 1;
-        self.gone + at * CHUNK + chunk.len() - 1
-    }
-
-    /// Lets go of the oldest piece; gives its last number.
-    fn pop(&mut self) -> Option<u64> {
-        let chunk = self.chunks.pop_front()?;
-        self.len -= chunk.len();
-        self.gone += CHUNK;
-        chunk.last().map(|slot| slot.number)
-    }
-}
-
 /// What a signature is looked for by in one band, spread over 64 bits.
 #[derive(Debug, Clone, Copy)]
 struct Spread(u64);
@@ -168,7 +125,7 @@ impl Table {
         self.cells = Vec::new();
         self.cells = vec![0; room * 100 / FULL + 1];
         self.entered = 0;
-        for (place, slot) in (slots.gone..).zip(slots.chunks.iter().flatten()) {
+        for (place, slot) in slots.iter() {
             self.enter(band, slots, place, &slot.signature);
         }
     }
@@ -184,14 +141,16 @@ impl Table {
         let mut at = spread.first(cells.len());
         while cells[at] != 0 {
             let other = place_in(cells[at]);
-            if other < slots.gone {
-                gone = Some(at);
-            } else if cells[at] & 0xff == spread.byte()
-                && let Some(slot) = slots.get(other)
-                && slot.signature.meets(signature, band)
-            {
-                equal += 1;
-                oldest = oldest.min((other, at));
+            match slots.get(other) {
+                None => gone = Some(at),
+                Some(slot)
+                    if cells[at] & 0xff == spread.byte()
+                        && slot.signature.meets(signature, band) =>
+                {
+                    equal += 1;
+                    oldest = oldest.min((other, at));
+                }
+                Some(_) => {}
             }
             at = if at + 1 == cells.len() { 0 } else { at + 1 };
         }
@@ -228,13 +187,15 @@ impl Lsh {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let cells: usize = self.tables.iter().map(|table| table.cells.capacity()).sum();
-        self.slots.chunks.len() * CHUNK * size_of::<Slot>() + cells * size_of::<u32>()
+        self.slots.capacity() * size_of::<Slot>() + cells * size_of::<u32>()
     }
 
     /// Adds a signature that is found once [`Self::make_tables`] has been called; gives its place.
     pub fn push(&mut self, print: &Print) -> usize {
-        if self.len() + CHUNK > PLACES {
-            self.slots.pop();
+        if self.len() + CHUNK > PLACES
+            && let Some(oldest) = self.slots.oldest()
+        {
+            self.slots.drop_piece(oldest);
         }
         self.last = self.last.max(print.number);
         self.slots.push(Slot {
@@ -248,8 +209,7 @@ impl Lsh {
     /// Lets those be found that were pushed. Each table is filled by itself, as long as it fits the processor's cache: where
     /// many signatures come at once, this takes a quarter of the time of inserting them.
     pub fn make_tables(&mut self) {
-        // Places count from the oldest on.
-        self.slots.gone = 0;
+        self.slots.number_anew();
         let room = self.len().max(SMALLEST);
         self.tables.resize_with(BANDS, Table::default);
         for (band, table) in self.tables.iter_mut().enumerate() {
@@ -349,31 +309,40 @@ impl Lsh {
     /// Lets go of what was seen before a time, whole pieces of memory at once; gives the highest number that is gone.
     pub fn expire(&mut self, before: Timestamp) -> Option<u64> {
         let mut gone = None;
-        while self.slots.chunks.len() > 1
-            && self.slots.chunks[0].iter().all(|slot| slot.at < before)
-            && self.slots.chunks[0]
-                .last()
-                .is_some_and(|slot| slot.number <= self.applied)
+        while let Some(oldest) = self.slots.oldest()
+            && self.slots.piece(oldest).iter().all(|slot| slot.at < before)
+            && self.may_go(oldest)
         {
-            gone = self.slots.pop();
+            self.slots.drop_piece(oldest);
+            gone = Some(oldest.last);
         }
         gone
     }
 
-    /// The copies in the oldest piece of memory, and the last of their numbers; `None` while it may still be needed.
-    #[must_use]
-    pub fn oldest(&self) -> Option<(u64, Vec<ArticleId>)> {
-        let chunk = self.slots.chunks.front()?;
-        let last = chunk.last()?.number;
-        let whole = self.slots.chunks.len() > 1 && last <= self.applied;
-        whole.then(|| (last, chunk.iter().map(|slot| slot.copy).collect()))
+    /// The pieces that may go, oldest first: all whose commits are done, but for the last one.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece> {
+        self.slots.pieces().filter(|piece| self.may_go(*piece))
     }
 
-    /// Lets go of the oldest piece if it is still the one that ends with this number.
-    pub fn drop_oldest(&mut self, last: u64) {
-        if self.oldest().is_some_and(|(oldest, _)| oldest == last) {
-            self.slots.pop();
-        }
+    fn may_go(&self, piece: Piece) -> bool {
+        self.slots.newest() != Some(piece.last) && piece.last <= self.applied
+    }
+
+    /// The copies of a piece; none if it has gone meanwhile.
+    #[must_use]
+    pub fn copies(&self, piece: Piece) -> Vec<ArticleId> {
+        let slots = self.slots.piece(piece);
+        slots.iter().map(|slot| slot.copy).collect()
+    }
+
+    /// Lets go of a piece.
+    pub fn drop_piece(&mut self, piece: Piece) {
+        self.slots.drop_piece(piece);
+    }
+
+    /// The numbers of all, in order.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.slots.iter().map(|(_, slot)| slot.number)
     }
 }
 
@@ -436,8 +405,8 @@ mod tests {
             assert_eq!(found, [u128::from(number), u128::from(number) + 1]);
         }
         let gone = lsh.expire(Timestamp::from_secs(1000));
-        assert_eq!(gone, Some(768));
-        assert_eq!(lsh.len(), 3000 - 768);
+        assert_eq!(gone, Some(960));
+        assert_eq!(lsh.len(), 3000 - 960);
         assert!(copies(&lsh, &print(0, text(350)), &all()).is_empty());
         assert_eq!(copies(&lsh, &print(0, text(1499)), &all()).len(), 2);
         for number in 3001..=20_000 {
@@ -449,6 +418,49 @@ mod tests {
             "{}",
             lsh.bytes() / lsh.len()
         );
+    }
+
+    #[test]
+    fn pieces_go_from_the_middle_and_others_take_their_places() {
+        let mut lsh = Lsh::default();
+        for number in 1..=1000 {
+            lsh.insert(&print(number, text(number)));
+            lsh.applied = number;
+        }
+        let (len, bytes) = (lsh.len(), lsh.bytes());
+        let pieces: Vec<Piece> = lsh.pieces().collect();
+        for piece in &pieces[1..] {
+            assert_eq!(lsh.copies(*piece).len(), CHUNK);
+            lsh.drop_piece(*piece);
+            assert!(lsh.copies(*piece).is_empty());
+            lsh.drop_piece(*piece);
+        }
+        assert_eq!(lsh.len(), len - (pieces.len() - 1) * CHUNK);
+        assert_eq!(lsh.numbers().count(), lsh.len());
+        assert!(lsh.numbers().is_sorted());
+        // Tables are made anew meanwhile, and once all places are taken.
+        for number in 1001..=3000 {
+            lsh.insert(&print(number, text(number)));
+            lsh.applied = number;
+            if number % 64 == 0 {
+                for piece in lsh.pieces().skip(1).collect::<Vec<_>>() {
+                    lsh.drop_piece(piece);
+                }
+            }
+        }
+        lsh.make_tables();
+        let there: Vec<u64> = lsh.numbers().collect();
+        assert!(there.len() < 300, "{}", there.len());
+        for number in [1, 64, 65, 1000, 2000, 2999, 3000] {
+            let found = copies(&lsh, &print(0, text(number)), &all());
+            let wanted: &[u128] = if there.contains(&number) {
+                &[number.into()]
+            } else {
+                &[]
+            };
+            assert_eq!(found, wanted, "{number}");
+        }
+        assert!(lsh.bytes() <= bytes);
     }
 
     #[test]

@@ -488,27 +488,51 @@ pub(super) fn settle(
     }
     lsh.applied = lsh.applied.max(upto);
     match before.and_then(|before| lsh.expire(before)) {
-        Some(gone) => keys_up_to(core, gone),
+        Some(gone) => {
+            let old = runs_up_to(core, gone)?.into_iter();
+            Ok(old.map(|(key, _)| key).collect())
+        }
         None => Ok(Vec::new()),
     }
 }
 
-/// Lets go of the oldest signatures while all their copies lead nowhere: the articles went before the window did. Gives the
-/// keys of runs that nobody needs any more.
+/// Lets go of signatures whose copies lead nowhere: the articles went before the window did. Gives the keys of runs that
+/// nobody needs any more.
 pub(super) fn let_go(core: &Core) -> Result<Vec<ItemKey>, Error> {
+    let pieces = core
+        .near
+        .read()
+        .as_ref()
+        .map(|lsh| lsh.pieces().collect::<Vec<_>>());
     let mut gone = None;
-    loop {
-        let oldest = core.near.read().as_ref().and_then(Lsh::oldest);
-        let Some((last, copies)) = oldest else { break };
-        if leads_somewhere(core, copies)? {
-            break;
+    for piece in pieces.unwrap_or_default() {
+        let copies = core.near.read().as_ref().map(|lsh| lsh.copies(piece));
+        if leads_somewhere(core, copies.into_iter().flatten())? {
+            continue;
         }
         if let Some(lsh) = core.near.write().as_mut() {
-            lsh.drop_oldest(last);
+            lsh.drop_piece(piece);
         }
-        gone = Some(last);
+        gone = Some(piece.last);
     }
-    gone.map_or_else(|| Ok(Vec::new()), |gone| keys_up_to(core, gone))
+    gone.map_or_else(|| Ok(Vec::new()), |gone| keys_of_nobody(core, gone))
+}
+
+/// The keys of runs up to this number of which no signature is left.
+fn keys_of_nobody(core: &Core, upto: u64) -> Result<Vec<ItemKey>, Error> {
+    let numbers = core
+        .near
+        .read()
+        .as_ref()
+        .map(|lsh| lsh.numbers().collect::<Vec<_>>());
+    let left = numbers.unwrap_or_default();
+    let is_left = |run: Run| {
+        let next = left.partition_point(|number| *number < run.first);
+        left.get(next).is_some_and(|number| *number <= run.last())
+    };
+    let runs = runs_up_to(core, upto)?.into_iter();
+    let nobodys = runs.filter(|(_, run)| run.is_none_or(|run| !is_left(run)));
+    Ok(nobodys.map(|(key, _)| key).collect())
 }
 
 /// True if an article has one of these copies.
@@ -525,18 +549,18 @@ pub(super) fn leads_somewhere(
     Ok(false)
 }
 
-/// The keys of runs that end with this number or before.
-fn keys_up_to(core: &Core, gone: u64) -> Result<Vec<ItemKey>, Error> {
-    let mut keys: Vec<ItemKey> = Vec::new();
+/// The runs that end with this number or before, with their keys.
+fn runs_up_to(core: &Core, upto: u64) -> Result<Vec<(ItemKey, Option<Run>)>, Error> {
+    let mut all: Vec<(ItemKey, Option<Run>)> = Vec::new();
     loop {
-        let before = keys.len();
-        let page = runs(core, keys.last().map(Vec::as_slice), AT_ONCE)?;
+        let before = all.len();
+        let page = runs(core, all.last().map(|(key, _)| key.as_slice()), AT_ONCE)?;
         let old = page
             .into_iter()
-            .take_while(|(_, run)| run.is_none_or(|run| run.last() <= gone));
-        keys.extend(old.map(|(key, _)| key));
-        if keys.len() - before < AT_ONCE {
-            return Ok(keys);
+            .take_while(|(_, run)| run.is_none_or(|run| run.last() <= upto));
+        all.extend(old);
+        if all.len() - before < AT_ONCE {
+            return Ok(all);
         }
     }
 }
