@@ -3,6 +3,7 @@
 //!
 //! Nothing of this costs anything until the first question: only then are the signatures of the window read.
 
+use std::collections::HashSet;
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use super::apply::{read_state, spot};
@@ -507,11 +508,19 @@ pub(super) fn let_go(core: &Core) -> Result<Vec<ItemKey>, Error> {
     let mut gone = None;
     for piece in pieces.unwrap_or_default() {
         let copies = core.near.read().as_ref().map(|lsh| lsh.copies(piece));
-        if leads_somewhere(core, copies.into_iter().flatten())? {
+        let copies = copies.unwrap_or_default();
+        let mut living = HashSet::new();
+        for copy in &copies {
+            if leads_somewhere(core, [*copy])? {
+                living.insert(*copy);
+            }
+        }
+        // Those that stay get other places, which is not worth it for few.
+        if living.len() * 2 > copies.len() {
             continue;
         }
         if let Some(lsh) = core.near.write().as_mut() {
-            lsh.drop_piece(piece);
+            lsh.keep(piece, &living);
         }
         gone = Some(piece.last);
     }

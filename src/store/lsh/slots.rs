@@ -1,4 +1,4 @@
-//! Signatures by place, in pieces that go together.
+//! Signatures by place, in pieces that become smaller as their signatures go.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use crate::model::article::ArticleId;
 use crate::model::signature::Signature;
 use crate::model::time::Timestamp;
 
-/// Signatures in one piece of memory. They go together, so one that stays keeps few others.
+/// Places of one piece of memory.
 pub(super) const CHUNK: usize = 64;
 
 #[derive(Debug, Clone)]
@@ -20,14 +20,15 @@ pub(super) struct Slot {
 /// Signatures by place.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    /// Each is full but the last; those that are gone are empty, or no longer here if none before them is left.
+    /// Those before the last have fewer signatures than places once some have gone; without any they are empty, or no
+    /// longer here if none before them is left.
     chunks: VecDeque<Vec<Slot>>,
     /// Places of chunks that are no longer here.
     gone: usize,
     pub(super) len: usize,
 }
 
-/// Signatures that go together: the place of the first, and the number of the last.
+/// A piece of memory: its first place, and the number of its last signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
     place: usize,
@@ -81,17 +82,26 @@ impl Slots {
         same.map_or(&[], Vec::as_slice)
     }
 
-    /// Lets go of a piece that is still here.
-    pub(super) fn drop_piece(&mut self, piece: Piece) {
-        let here = self.piece(piece).len();
-        if here > 0 {
-            self.len -= here;
-            self.chunks[(piece.place - self.gone) / CHUNK] = Vec::new();
+    /// Lets go of some signatures of a piece that is still here; gives the places of those that stay, which are others now.
+    pub(super) fn thin(
+        &mut self,
+        piece: Piece,
+        stays: impl Fn(&Slot) -> bool,
+    ) -> std::ops::Range<usize> {
+        let before = self.piece(piece).len();
+        if before == 0 {
+            return 0..0;
         }
+        let chunk = &mut self.chunks[(piece.place - self.gone) / CHUNK];
+        chunk.retain(stays);
+        chunk.shrink_to_fit();
+        let after = chunk.len();
+        self.len -= before - after;
         while self.chunks.front().is_some_and(Vec::is_empty) {
             self.chunks.pop_front();
             self.gone += CHUNK;
         }
+        piece.place..piece.place + after
     }
 
     /// The number of the newest signature.
@@ -105,9 +115,11 @@ impl Slots {
         self.chunks.iter().map(Vec::capacity).sum()
     }
 
-    /// Counts places from the oldest on.
+    /// Counts places from the oldest on, without gaps.
     pub(super) fn number_anew(&mut self) {
-        self.chunks.retain(|chunk| !chunk.is_empty());
-        self.gone = 0;
+        let before = std::mem::take(self);
+        for slot in before.chunks.into_iter().flatten() {
+            self.push(slot);
+        }
     }
 }
