@@ -186,7 +186,7 @@ fn encode<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T) {
 }
 
 /// The state of a source as a `MessagePack` array. A state is replaced at every visit, and most of it are numbers that do
-/// not shrink: compressing it took longer than all that the store does with it.
+/// not shrink: compressing it and back was a sixth of what a visit that brings nothing costs, in instructions.
 pub(super) fn pack_state(state: &SourceState) -> Vec<u8> {
     let mut packed = Vec::with_capacity(2 << 10);
     encode(&mut packed, state);
