@@ -3,7 +3,6 @@
 //!
 //! Nothing of this costs anything until the first question: only then are the signatures of the window read.
 
-use std::collections::HashSet;
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use super::apply::{read_state, spot};
@@ -45,6 +44,11 @@ impl Shelf {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the hashing says; nothing if it is not there yet.
+    fn ask<T: Default>(&self, question: impl FnOnce(&Lsh) -> T) -> T {
+        self.read().as_ref().map(question).unwrap_or_default()
+    }
+
     /// As if nobody had asked yet.
     #[cfg(test)]
     pub(super) fn forget(&self) {
@@ -53,11 +57,7 @@ impl Shelf {
 
     /// Signatures in memory, and their bytes.
     pub(super) fn size(&self) -> (u64, u64) {
-        let shelf = self.read();
-        let size = shelf
-            .as_ref()
-            .map(|lsh| (lsh.len() as u64, lsh.bytes() as u64));
-        size.unwrap_or_default()
+        self.ask(|lsh| (lsh.len() as u64, lsh.bytes() as u64))
     }
 }
 
@@ -500,27 +500,22 @@ pub(super) fn settle(
 /// Lets go of signatures whose copies lead nowhere: the articles went before the window did. Gives the keys of runs that
 /// nobody needs any more.
 pub(super) fn let_go(core: &Core) -> Result<Vec<ItemKey>, Error> {
-    let pieces = core
-        .near
-        .read()
-        .as_ref()
-        .map(|lsh| lsh.pieces().collect::<Vec<_>>());
     let mut gone = None;
-    for piece in pieces.unwrap_or_default() {
-        let copies = core.near.read().as_ref().map(|lsh| lsh.copies(piece));
-        let copies = copies.unwrap_or_default();
-        let mut living = HashSet::new();
-        for copy in &copies {
-            if leads_somewhere(core, [*copy])? {
-                living.insert(*copy);
+    for piece in core.near.ask(|lsh| lsh.pieces().collect::<Vec<_>>()) {
+        let copies = core.near.ask(|lsh| lsh.copies(piece));
+        // Those that stay get other places, which is worth it where most go.
+        let most = copies.len() / 2;
+        let mut living = Vec::new();
+        for copy in copies {
+            if living.len() <= most && leads_somewhere(core, [copy])? {
+                living.push(copy);
             }
         }
-        // Those that stay get other places, which is not worth it for few.
-        if living.len() * 2 > copies.len() {
+        if living.len() > most {
             continue;
         }
         if let Some(lsh) = core.near.write().as_mut() {
-            lsh.keep(piece, &living);
+            lsh.keep(piece, &living.into_iter().collect());
         }
         gone = Some(piece.last);
     }
@@ -529,12 +524,7 @@ pub(super) fn let_go(core: &Core) -> Result<Vec<ItemKey>, Error> {
 
 /// The keys of runs up to this number of which no signature is left.
 fn keys_of_nobody(core: &Core, upto: u64) -> Result<Vec<ItemKey>, Error> {
-    let numbers = core
-        .near
-        .read()
-        .as_ref()
-        .map(|lsh| lsh.numbers().collect::<Vec<_>>());
-    let left = numbers.unwrap_or_default();
+    let left = core.near.ask(|lsh| lsh.numbers().collect::<Vec<_>>());
     let is_left = |run: Run| {
         let next = left.partition_point(|number| *number < run.first);
         left.get(next).is_some_and(|number| *number <= run.last())
