@@ -190,7 +190,6 @@ fn encode<T: Serialize + ?Sized>(to: &mut Vec<u8>, value: &T) {
 pub(super) fn pack_state(state: &SourceState) -> Vec<u8> {
     let mut packed = Vec::with_capacity(2 << 10);
     encode(&mut packed, state);
-    packed.shrink_to_fit();
     packed
 }
 

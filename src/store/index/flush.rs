@@ -37,7 +37,7 @@ impl Table {
 
     /// True if they should go to sled, and then all of them: what stayed would count again at once.
     pub(in crate::store) fn is_full(&self) -> bool {
-        self.volume as u64 >= self.room()
+        self.volume() >= self.room()
     }
 
     /// All that sled does not have yet.
