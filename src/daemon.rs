@@ -4,6 +4,7 @@
 //! Signals and systemd are in `daemon/process.rs`; a test starts a [`Daemon`] without them.
 
 mod backups;
+mod polling;
 mod process;
 mod relabel;
 mod reload;
@@ -46,6 +47,14 @@ const SWEEP: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_
 const NOTE: Duration = Duration::from_hours(24);
 /// Reload requests that may wait.
 const WAITING_RELOADS: usize = 16;
+
+/// Threads of a runtime for what takes a processor or the disk for a while. Each comes to keep some 300 KB for compressing and
+/// reading articles, so there are hardly more than can work; a burst would else leave hundreds.
+#[must_use]
+pub fn blocking_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (4 * cores).max(8)
+}
 
 /// Reads the configuration, now and at each reload.
 pub type Load = Arc<dyn Fn() -> Result<Config, config::Errors> + Send + Sync>;
@@ -124,7 +133,7 @@ impl Daemon {
             tasks: TaskTracker::new(),
             addresses,
         };
-        daemon.set_going(server, socket, asked);
+        daemon.set_going(server, socket, asked)?;
         Ok(daemon)
     }
 
@@ -133,22 +142,15 @@ impl Daemon {
         server: serve::Server,
         socket: control::Server,
         mut asked: mpsc::Receiver<ops::ReloadRequest>,
-    ) {
+    ) -> anyhow::Result<()> {
         let (parts, stop) = (&self.parts, &self.stop);
+        polling::start(parts.poller.clone(), stop.clone(), self.tasks.token())
+            .context("starting the thread that polls")?;
         self.tasks.spawn(server.run(stop.clone(), DRAIN));
         self.tasks
             .spawn(Arc::clone(&parts.publisher).run(stop.clone()));
         self.tasks
             .spawn(socket.run(stop.clone(), Arc::new(parts.context())));
-        self.tasks.spawn({
-            let (poller, stop) = (parts.poller.clone(), stop.clone());
-            async move {
-                if let Err(error) = poller.run(stop.clone()).await {
-                    tracing::error!(%error, "polling cannot begin");
-                    stop.cancel();
-                }
-            }
-        });
         self.tasks.spawn({
             let (parts, stop) = (Arc::clone(parts), stop.clone());
             async move {
@@ -175,6 +177,7 @@ impl Daemon {
             async move { parts.relabel(stop).await }
         });
         self.tasks.close();
+        Ok(())
     }
 
     /// Where it listens on TCP.

@@ -19,13 +19,6 @@ pub(super) struct Args {
     once: bool,
 }
 
-/// Threads for what takes a processor or the disk for a while. Each comes to keep some 300 KB for compressing and reading
-/// articles, so there are hardly more than can work; a burst would else leave hundreds.
-fn blocking_threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (4 * cores).max(8)
-}
-
 pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     let path = config::locate(global.config.as_deref())?;
     // Read once before anything starts: its mistakes belong on the terminal, and the log's settings are in it.
@@ -39,7 +32,7 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .on_thread_start(daemon::behind_readers())
-        .max_blocking_threads(blocking_threads())
+        .max_blocking_threads(daemon::blocking_threads())
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     if !args.once {

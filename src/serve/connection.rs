@@ -68,7 +68,7 @@ pub(super) async fn run(
     workers.finish(drain).await;
 }
 
-/// Threads that one of these may have for rendering: see `blocking_threads` of `aggd run`.
+/// Threads that one of these may have for rendering: see `daemon::blocking_threads`.
 const RENDERING: usize = 8;
 
 /// The threads that serve connections. They end once nothing more will come in.
