@@ -224,7 +224,9 @@ fn take(writer: &Writer, since: Option<Revision>, now: Timestamp) -> Result<Take
             if let (Some(id), Value::Raw(bytes)) = (id, value)
                 && let Some((_, body)) = read_state(&bytes)
             {
-                states.push((id, body.to_vec()));
+                let newer = core.light.get(&id);
+                let body = newer.map_or_else(|| body.to_vec(), |state| codec::pack_state(&state));
+                states.push((id, body));
             }
         }
     }

@@ -30,8 +30,10 @@ const GROUP: usize = 256;
 const COMPANY: Duration = Duration::from_millis(5);
 /// So many leases are many visits.
 const MANY: usize = 8;
-/// States of visits that brought nothing which wait for the index at most.
-const STATES: usize = 8192;
+/// States of visits that brought nothing which wait for the index at most, and for how long. Whoever loses them to a kill
+/// comes a little early, so they wait for company: a disk need not wake up for each of them.
+const STATES: usize = 4096;
+const STATES_AFTER: Duration = Duration::from_secs(30);
 /// How long what changed waits for sled while there is nothing else to do, and how long at most. The log has it already.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
 const FLUSH_AT_LAST: Duration = Duration::from_secs(5);
@@ -66,6 +68,8 @@ pub(super) struct Writer {
     pub(super) number: u64,
     pub(super) epoch: u32,
     last_flush: Instant,
+    /// Since when states of visits that brought nothing have been waiting.
+    light_since: Option<Instant>,
     latest: Timestamp,
     /// The index does not follow the log any more.
     broken: bool,
@@ -90,6 +94,7 @@ impl Writer {
             number: newest.number,
             epoch: newest.epoch,
             last_flush: Instant::now(),
+            light_since: None,
             latest: Timestamp::EPOCH,
             broken: false,
             lock: Some(lock),
@@ -263,7 +268,11 @@ impl Writer {
         };
         let light = self.core.light.len();
         let old = self.last_flush.elapsed() >= patience;
-        let due = full || light >= STATES || (old && (dirty || light > 0));
+        let waited = light > 0 && {
+            let since = self.light_since.get_or_insert_with(Instant::now);
+            since.elapsed() >= STATES_AFTER
+        };
+        let due = full || light >= STATES || waited || (old && dirty);
         if due && !self.core.full.load(Ordering::Relaxed) {
             self.guard(|writer| {
                 match writer.flush() {
@@ -281,6 +290,7 @@ impl Writer {
 
     /// Takes the states of visits that brought nothing over into the index.
     fn take_light(&mut self) -> Result<(), Error> {
+        self.light_since = None;
         loop {
             let some = self.core.light.some(GROUP);
             if some.is_empty() {
