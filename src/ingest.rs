@@ -151,7 +151,7 @@ pub struct Visited<'a> {
     /// Where.
     pub source: &'a Source,
     /// The planned state; `visits[0]`, `last_new`, `about`, `listed` and undated `newest` are completed here.
-    pub state: SourceState,
+    pub state: Box<SourceState>,
     /// Given back by the commit.
     pub lease: Lease,
     /// What was read, if there was something to read.

@@ -5,6 +5,7 @@
 
 pub mod article;
 pub mod boilerplate;
+pub(crate) mod bytes;
 pub mod candidate;
 pub mod document;
 pub mod entry;

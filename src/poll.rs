@@ -8,6 +8,7 @@
 mod adoption;
 mod company;
 mod line;
+mod news;
 mod queue;
 pub mod schedule;
 mod turn;
@@ -183,7 +184,7 @@ struct Desk {
     /// On lease by name, waiting for their host.
     queue: Queue,
     /// What is known of some that wait, so that it need not be read again: nobody else changes it meanwhile.
-    known: HashMap<SourceId, (SourceState, Address)>,
+    known: HashMap<SourceId, (Box<SourceState>, Address)>,
     /// Under way.
     flying: HashSet<SourceId>,
     /// On lease, due while another one that is polled at the same address is under way: its answer may serve them.

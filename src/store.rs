@@ -4,6 +4,7 @@
 //! acknowledged only when it is on the disk. This room never fetches, never parses and decides nothing about
 //! identity: the batch says which keys it claims and which versions it relies on, and the store keeps it to that.
 
+mod answers;
 mod apply;
 mod backup;
 mod batch;
@@ -179,8 +180,8 @@ pub enum Error {
 pub struct Due {
     /// Which.
     pub source: SourceId,
-    /// What is remembered of it.
-    pub state: SourceState,
+    /// What is remembered of it; boxed, since a visit hands it on a dozen times.
+    pub state: Box<SourceState>,
     /// To be given back by the commit (or by [`Store::release`]).
     pub lease: Lease,
 }

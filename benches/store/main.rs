@@ -33,7 +33,6 @@ use std::time::{Duration, Instant};
 
 use aggd::model::article::{Article, Key};
 use aggd::model::label::{Scope, Selection};
-use aggd::model::source::SourceState;
 use tokio_util::task::TaskTracker;
 
 use aggd::store::{self, Batch, Change, Keep, Options, Page, Store};
@@ -269,7 +268,7 @@ async fn commit(store: &Arc<dyn Store>, samples: &Samples, first: u64) {
     let at = source(first / AT_ONCE);
     let due = store.lease(&at).await.unwrap().unwrap();
     let batch = Batch {
-        visit: Some((at, SourceState::default(), due.lease)),
+        visit: Some((at, Box::default(), due.lease)),
         durable: true,
         changes,
         ..Batch::default()

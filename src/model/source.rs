@@ -1,13 +1,14 @@
 //! What we poll, and what we remember of each visit.
 
+mod compact;
+
 use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::Visitor;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
 
@@ -269,7 +270,6 @@ pub struct Visit {
     /// When it began.
     pub at: Timestamp,
     /// One of [`outcome`], or a fault's kind.
-    #[serde(with = "outcome")]
     pub outcome: Cow<'static, str>,
     /// HTTP status, 0 if there was none.
     pub status: u16,
@@ -283,55 +283,14 @@ pub struct Visit {
     pub updated: u32,
 }
 
-/// What a visit comes to if it does not fail. Twenty visits stand in each state, so in its binary form these words are
-/// numbers.
+/// What a visit comes to if it does not fail.
 pub mod outcome {
-    use super::{Cow, Deserializer, Serializer, Visitor, fmt};
-
     /// A document that was not known.
     pub const FRESH: &str = "fresh";
     /// The same bytes as before.
     pub const UNCHANGED: &str = "unchanged";
     /// 304.
     pub const NOT_MODIFIED: &str = "not-modified";
-
-    /// By their numbers.
-    const WORDS: [&str; 3] = [FRESH, UNCHANGED, NOT_MODIFIED];
-
-    pub(super) fn serialize<S: Serializer>(word: &str, to: S) -> Result<S::Ok, S::Error> {
-        let number = (0u8..).zip(WORDS).find(|(_, known)| *known == word);
-        match number {
-            Some((number, _)) if !to.is_human_readable() => to.serialize_u8(number),
-            _ => to.serialize_str(word),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Cow<'static, str>, D::Error> {
-        from.deserialize_any(Word)
-    }
-
-    struct Word;
-
-    impl Visitor<'_> for Word {
-        type Value = Cow<'static, str>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the outcome of a visit, as a word or as one of three numbers")
-        }
-
-        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
-            let word = usize::try_from(number).ok().and_then(|at| WORDS.get(at));
-            word.map(|word| Cow::Borrowed(*word))
-                .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-            let word = WORDS.into_iter().find(|word| *word == text);
-            Ok(word.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed))
-        }
-    }
 }
 
 /// A permanent redirect that still has to prove itself.
@@ -405,6 +364,7 @@ pub struct SourceState {
     /// The origin asked for silence until then.
     pub retry_until: Option<Timestamp>,
     /// Times of the newest entries, newest first, at most 20.
+    #[serde(with = "compact")]
     pub newest: Vec<Timestamp>,
     /// When something new last came.
     pub last_new: Option<Timestamp>,
@@ -423,6 +383,7 @@ pub struct SourceState {
     /// 410 answers in a row.
     pub gone: u32,
     /// The last visits, newest first, at most 20.
+    #[serde(with = "compact")]
     pub visits: Vec<Visit>,
     /// A permanent redirect on probation.
     pub move_candidate: Option<MoveCandidate>,
@@ -431,6 +392,7 @@ pub struct SourceState {
     /// What the last document said of the feed.
     pub about: Option<About>,
     /// Guid keys (first 64 bits) that the last document listed: retention spares them.
+    #[serde(with = "compact")]
     pub listed: Vec<u64>,
     /// When it was last visited.
     pub last_visit: Option<Timestamp>,
@@ -444,6 +406,7 @@ pub struct SourceState {
     pub host_pause: Option<HostPause>,
     /// Fingerprints of the entries that the last document listed and that are kept: as long as they stay the same, nothing
     /// of them is read again.
+    #[serde(with = "compact")]
     pub read: Vec<u64>,
     /// The language that most of them are in.
     pub language: Option<String>,

@@ -142,13 +142,14 @@ pub fn polled_at<'a>(state: &'a SourceState, source: &'a Source) -> &'a str {
 
 /// The state with which a source is visited: what belonged to another address is dropped.
 #[must_use]
-pub fn prepare(state: SourceState, source: &Source, now: Timestamp) -> SourceState {
+pub fn prepare(state: Box<SourceState>, source: &Source, now: Timestamp) -> Box<SourceState> {
     let configured = address(source);
     if state.url_config == configured {
         return state;
     }
     // The operator wrote down a move that we had taken over: the validators are those of the new address.
     let accepted = state.url_current == configured && !state.url_config.is_empty();
+    let state = *state;
     let kept = SourceState {
         newest: state.newest,
         last_new: state.last_new,
@@ -167,9 +168,9 @@ pub fn prepare(state: SourceState, source: &Source, now: Timestamp) -> SourceSta
         ..SourceState::default()
     };
     if !accepted {
-        return kept;
+        return Box::new(kept);
     }
-    SourceState {
+    Box::new(SourceState {
         validators: state.validators,
         body_hash: state.body_hash,
         hint: state.hint,
@@ -183,7 +184,7 @@ pub fn prepare(state: SourceState, source: &Source, now: Timestamp) -> SourceSta
         why: state.why,
         health: state.health,
         ..kept
-    }
+    })
 }
 
 /// When a source is due at a start or after a reload. Never-visited ones, and those with another address, at once;
@@ -239,7 +240,12 @@ fn latest(state: &SourceState, plan: &Plan) -> Timestamp {
 
 /// Plans the next visit from this one.
 #[must_use]
-pub fn after(mut state: SourceState, visited: &Visited, plan: &Plan, rng: &mut Rng) -> SourceState {
+pub fn after(
+    mut state: Box<SourceState>,
+    visited: &Visited,
+    plan: &Plan,
+    rng: &mut Rng,
+) -> Box<SourceState> {
     let now = visited.now;
     let first = state.last_visit.is_none();
     let (status, bytes) = match visited.outcome {
@@ -295,12 +301,12 @@ pub fn after(mut state: SourceState, visited: &Visited, plan: &Plan, rng: &mut R
 /// The state of a source that was not visited because its host asked for silence or has no place: it comes after that.
 #[must_use]
 pub fn deferred(
-    mut state: SourceState,
+    mut state: Box<SourceState>,
     host: &str,
     until: Timestamp,
     plan: &Plan,
     rng: &mut Rng,
-) -> SourceState {
+) -> Box<SourceState> {
     state.next_due = until + plan.every.min.mul_f64(0.5 * rng.f64());
     state.why = format!("{host} is busy or asked for silence");
     state

@@ -236,7 +236,7 @@ impl Floor {
                 Some((state, address)) => (state, Some(address)),
                 None => {
                     let state = self.store.state(&waiting.source).await?;
-                    (state.unwrap_or_default(), None)
+                    (Box::new(state.unwrap_or_default()), None)
                 }
             };
             let due = Due {

@@ -8,6 +8,7 @@ use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::company::{ask_alike, know_alike};
+use super::news::{Before, News};
 use super::queue::Waiting;
 use super::schedule::{self, Outcome, Plan, Visited};
 use super::{Floor, Polled, Report, Settings, lock};
@@ -52,11 +53,6 @@ struct Errand {
     id: SourceId,
     lease: Lease,
     before: Before,
-}
-
-struct Before {
-    address: String,
-    health: Health,
 }
 
 impl Found {
@@ -283,7 +279,7 @@ impl Floor {
         &self,
         errand: Errand,
         source: &Source,
-        state: SourceState,
+        state: Box<SourceState>,
         found: Found,
         settings: &Settings,
         now: Timestamp,
@@ -452,30 +448,6 @@ impl Floor {
     }
 }
 
-impl Report {
-    /// One line a visit; for most, which bring nothing, only where somebody looks closely.
-    fn log(&self, source: &SourceId) {
-        macro_rules! visited {
-            ($level:ident) => {
-                tracing::$level!(
-                    %source,
-                    outcome = self.outcome,
-                    new = self.new,
-                    updated = self.updated,
-                    known = self.known,
-                    ms = self.millis,
-                    "visited"
-                )
-            };
-        }
-        if self.new > 0 || self.updated > 0 || self.fault.is_some() {
-            visited!(info);
-        } else {
-            visited!(debug);
-        }
-    }
-}
-
 /// The document ends before its last element does, and nothing but its end says that it was whole.
 fn cut_off(reading: &Reading) -> bool {
     reading
@@ -490,39 +462,4 @@ fn matters(before: &Before, after: &SourceState) -> bool {
         || after.retry_until.is_some()
         || before.address != after.url_current
         || (before.health != after.health && after.health == Health::Gone)
-}
-
-/// What an operator wants to read once, when it happens.
-struct News {
-    mood: Option<Health>,
-    moved: Option<(String, String)>,
-}
-
-impl News {
-    fn between(before: &Before, after: &SourceState) -> Self {
-        let moved = after
-            .moves
-            .first()
-            .filter(|_| before.address != after.url_current);
-        Self {
-            mood: schedule::mood_changed(before.health, after.health).then_some(after.health),
-            moved: moved.map(|moved| (moved.from.clone(), moved.to.clone())),
-        }
-    }
-
-    fn tell(&self, source: &SourceId, report: &Report) {
-        if let Some((from, to)) = &self.moved {
-            tracing::info!(%source, from, to, "moved; `aggd edit-feed {source} --accept-move` writes it down");
-        }
-        let error = report.fault.as_ref().map(|fault| fault.text.as_str());
-        let url = report.fault.as_ref().and_then(|fault| fault.url.as_deref());
-        let next = report.next_due;
-        match self.mood {
-            Some(Health::Failing) => tracing::warn!(%source, error, url, %next, "failing"),
-            Some(Health::Gone) => tracing::warn!(%source, error, url, "gone for good"),
-            Some(Health::Paused) => tracing::info!(%source, error, url, %next, "asked to wait"),
-            Some(Health::Ok | Health::New) => tracing::info!(%source, "well again"),
-            None => {}
-        }
-    }
 }

@@ -61,7 +61,7 @@ pub enum Change {
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// The visited source's new state, and the lease it gives back.
-    pub visit: Option<(SourceId, SourceState, Lease)>,
+    pub visit: Option<(SourceId, Box<SourceState>, Lease)>,
     /// The state must survive the loss of the index: visits with articles, pauses, moves and endings.
     pub durable: bool,
     /// The visit brought nothing: the source was visited before, its state is all that changes, and it lists what it did.

@@ -10,16 +10,14 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use super::apply::{note_key, read_state, state_key};
+use super::answers;
+use super::apply::{note_key, read_state};
 use super::backup;
-use super::common::{by_count, commonest};
-use super::core::{Core, unpack_state};
+use super::core::Core;
 use super::follow::{self, Bookmarks};
-use super::index::Value;
-use super::item::{Item, scope_parts};
+use super::item::Item;
 use super::near;
 use super::open::Opened;
-use super::packed::{self, NameRec};
 use super::prepare::Packed;
 use super::query;
 use super::retain;
@@ -113,107 +111,6 @@ impl Engine {
     }
 }
 
-/// All lists of a kind that public articles stand in.
-fn labels(core: &Core, kind: u8) -> Result<Vec<LabelCount>, Error> {
-    const AT_ONCE: usize = 512;
-    let prefix = [b'n', kind];
-    let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
-    loop {
-        let some = core.index.read().page(&prefix, after.as_deref(), AT_ONCE)?;
-        let Some((last, _)) = some.last() else { break };
-        after = Some(last.clone());
-        for (key, value) in some {
-            if let (Value::Name(rec), Ok(key)) = (value, String::from_utf8(key[2..].to_vec()))
-                && rec.count > 0
-            {
-                all.push(label(&rec, key));
-            }
-        }
-    }
-    by_count(&mut all);
-    Ok(all)
-}
-
-fn label(rec: &NameRec, key: String) -> LabelCount {
-    let decided = Some(rec.shown.as_str()).filter(|shown| !shown.is_empty());
-    let name = decided
-        .or_else(|| commonest(&rec.spellings))
-        .unwrap_or(&key);
-    LabelCount {
-        name: name.to_owned(),
-        key,
-        articles: rec.count,
-    }
-}
-
-/// What is known of some tags and categories.
-fn some_labels(core: &Core, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error> {
-    let one = |scope: &Scope| {
-        let (kind, key) = scope_parts(scope);
-        let known = core.index.read().name(kind, key)?.filter(|rec| rec.known);
-        Ok(known.map(|rec| label(&rec, key.to_owned())))
-    };
-    scopes.iter().map(one).collect()
-}
-
-fn known(core: &Core, keys: &[Key]) -> Result<Known, Error> {
-    let mut known = Known {
-        as_of: core.revision(),
-        ..Known::default()
-    };
-    for &key in keys {
-        for live in core.holders(key)? {
-            known.hits.push((key, Arc::new(live.stand.head.clone())));
-        }
-        if core.buried(key)? {
-            known.buried.push(key);
-        }
-    }
-    Ok(known)
-}
-
-fn article(core: &Core, id: ArticleId) -> Result<Found, Error> {
-    let key = Key::Guid(id.0);
-    let mut holders = core.holders(key)?;
-    let own = holders.iter().position(|live| live.stand.head.id == id);
-    let live = match own {
-        Some(at) => Some(holders.swap_remove(at)),
-        None => holders.into_iter().next(),
-    };
-    Ok(match live {
-        Some(live) if live.stand.head.aliases.contains(&id) => Found::Alias(live.stand.head.id),
-        Some(live) => match core.article(live.stand.seq, &live.rec)? {
-            Some(article) => Found::Article(Box::new(article.as_ref().clone())),
-            None => Found::Gone,
-        },
-        None if core.buried(key)? => Found::Gone,
-        None => Found::Never,
-    })
-}
-
-fn sightings(
-    core: &Core,
-    after: u64,
-    most: usize,
-) -> Result<Vec<(u64, ArticleId, Vec<Sighting>)>, Error> {
-    let mut rows = Vec::new();
-    let mut seq = after.saturating_add(1);
-    while rows.len() < most {
-        let Some((pack_end, recs)) = core.index.read().recs(seq)? else {
-            break;
-        };
-        for (number, rec) in recs.into_iter().filter(|(number, _)| *number >= seq) {
-            if rows.len() < most
-                && let Some(article) = core.sound_article(number, &rec)?
-            {
-                rows.push((number, article.head.id, article.sightings.clone()));
-            }
-        }
-        seq = pack_end;
-    }
-    Ok(rows)
-}
-
 #[async_trait]
 impl Store for Engine {
     fn authority(&self) -> (String, i32) {
@@ -236,7 +133,7 @@ impl Store for Engine {
                 .into_iter()
                 .map(|(source, lease)| {
                     Ok(Due {
-                        state: core.state(&source)?.unwrap_or_default(),
+                        state: Box::new(core.state(&source)?.unwrap_or_default()),
                         source,
                         lease,
                     })
@@ -279,7 +176,7 @@ impl Store for Engine {
         match self.look(|core| core.state(source)) {
             Ok(state) => Ok(Some(Due {
                 source: source.clone(),
-                state: state.unwrap_or_default(),
+                state: Box::new(state.unwrap_or_default()),
                 lease,
             })),
             Err(error) => {
@@ -303,28 +200,13 @@ impl Store for Engine {
         after: Option<SourceId>,
         most: usize,
     ) -> Result<Vec<(SourceId, SourceState)>, Error> {
-        self.ask(move |core| {
-            let after = after.as_ref().map(state_key);
-            let items = core.index.read().page(b"s", after.as_deref(), most)?;
-            let mut all = Vec::with_capacity(items.len());
-            for (key, value) in items {
-                let id = std::str::from_utf8(&key[1..]).ok().and_then(SourceId::new);
-                if let (Some(id), Value::Raw(bytes)) = (id, value) {
-                    let state = match core.light.get(&id) {
-                        Some(newer) => SourceState::clone(&newer),
-                        None => unpack_state(&id, &bytes)?,
-                    };
-                    all.push((id, state));
-                }
-            }
-            Ok(all)
-        })
-        .await
+        self.ask(move |core| answers::states(core, after.as_ref(), most))
+            .await
     }
 
     async fn known(&self, keys: &[Key]) -> Result<Known, Error> {
         let keys = keys.to_vec();
-        self.ask(move |core| known(core, &keys)).await
+        self.ask(move |core| answers::known(core, &keys)).await
     }
 
     async fn alike(&self, sought: &[Signature], among: Among) -> Result<Alike, Error> {
@@ -372,7 +254,7 @@ impl Store for Engine {
     }
 
     async fn article(&self, id: ArticleId) -> Result<Found, Error> {
-        self.ask(move |core| article(core, id)).await
+        self.ask(move |core| answers::article(core, id)).await
     }
 
     async fn select(&self, selection: &Selection, page: Page) -> Result<Listing, Error> {
@@ -383,29 +265,21 @@ impl Store for Engine {
 
     async fn months(&self, scope: &Scope) -> Result<Vec<((i32, u32), u64)>, Error> {
         let scope = scope.clone();
-        self.ask(move |core| {
-            let (kind, name) = scope_parts(&scope);
-            let rec = core.index.read().name(kind, name)?;
-            let months = rec.map(|rec| rec.months.clone()).unwrap_or_default();
-            let newest_first = months.into_iter().rev();
-            Ok(newest_first
-                .map(|(month, count)| (packed::year_month(month), count))
-                .collect())
-        })
-        .await
+        self.ask(move |core| answers::months(core, &scope)).await
     }
 
     async fn tags(&self) -> Result<Vec<LabelCount>, Error> {
-        self.ask(|core| labels(core, b't')).await
+        self.ask(|core| answers::labels(core, b't')).await
     }
 
     async fn categories(&self) -> Result<Vec<LabelCount>, Error> {
-        self.ask(|core| labels(core, b'c')).await
+        self.ask(|core| answers::labels(core, b'c')).await
     }
 
     async fn labels(&self, scopes: &[Scope]) -> Result<Vec<Option<LabelCount>>, Error> {
         let scopes = scopes.to_vec();
-        self.ask(move |core| some_labels(core, &scopes)).await
+        self.ask(move |core| answers::some_labels(core, &scopes))
+            .await
     }
 
     async fn sightings(
@@ -413,7 +287,8 @@ impl Store for Engine {
         after: u64,
         most: usize,
     ) -> Result<Vec<(u64, ArticleId, Vec<Sighting>)>, Error> {
-        self.ask(move |core| sightings(core, after, most)).await
+        self.ask(move |core| answers::sightings(core, after, most))
+            .await
     }
 
     async fn changes(&self, after: Revision, most: usize) -> Result<Vec<Commit>, Error> {

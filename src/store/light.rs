@@ -26,7 +26,7 @@ impl Light {
         &self,
         schedule: &Mutex<Schedule>,
         source: SourceId,
-        state: SourceState,
+        state: Box<SourceState>,
         lease: Lease,
     ) -> bool {
         let mut states = self.states();
@@ -35,7 +35,7 @@ impl Light {
             return false;
         }
         let due = state.next_due;
-        states.insert(source, Arc::new(state));
+        states.insert(source, Arc::from(state));
         schedule.give_back(lease, Some(due));
         true
     }
@@ -92,9 +92,11 @@ mod tests {
     #[test]
     fn a_state_stays_until_the_index_has_it_and_no_longer() {
         let id = SourceId::new("a").unwrap();
-        let state = |due| SourceState {
-            next_due: Timestamp::from_secs(due),
-            ..SourceState::default()
+        let state = |due| {
+            Box::new(SourceState {
+                next_due: Timestamp::from_secs(due),
+                ..SourceState::default()
+            })
         };
         let schedule = Mutex::new(Schedule::default());
         let lease = |schedule: &Mutex<Schedule>| schedule.lock().unwrap().lease(&id).unwrap();

@@ -122,7 +122,7 @@ impl Memory {
         }
         if let Some((source, state, lease)) = batch.visit {
             inner.schedule.give_back(lease, Some(state.next_due));
-            tables.visited(source, state, now);
+            tables.visited(source, *state, now);
         }
         for (_, named) in tables.names.values_mut() {
             if named.shown.is_none() {
@@ -211,12 +211,7 @@ impl Store for Memory {
         Ok(leased
             .into_iter()
             .map(|(source, lease)| Due {
-                state: inner
-                    .tables
-                    .states
-                    .get(&source)
-                    .cloned()
-                    .unwrap_or_default(),
+                state: inner.tables.state(&source),
                 source,
                 lease,
             })
@@ -243,7 +238,7 @@ impl Store for Memory {
         };
         Ok(Some(Due {
             source: source.clone(),
-            state: inner.tables.states.get(source).cloned().unwrap_or_default(),
+            state: inner.tables.state(source),
             lease,
         }))
     }

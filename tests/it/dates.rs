@@ -144,7 +144,7 @@ async fn subscription_lists_change_with_what_they_list() {
             .unwrap();
         let due = desk.store.lease(&source("blog")).await.unwrap().unwrap();
         let batch = Batch {
-            visit: Some((source("blog"), state, due.lease)),
+            visit: Some((source("blog"), Box::new(state), due.lease)),
             ..Batch::default()
         };
         desk.store.commit(batch, hours(hour)).await.unwrap();

@@ -89,11 +89,11 @@ pub(crate) async fn furnish(store: &Arc<dyn Store>) {
     let visit = Batch {
         visit: Some((
             source("blog"),
-            SourceState {
+            Box::new(SourceState {
                 listed: vec![1, 2, 3],
                 interval: 7,
                 ..SourceState::default()
-            },
+            }),
             due.lease,
         )),
         changes: vec![
@@ -132,10 +132,10 @@ pub(crate) async fn furnish(store: &Arc<dyn Store>) {
     let quiet = Batch {
         visit: Some((
             source("wire"),
-            SourceState {
+            Box::new(SourceState {
                 interval: 99,
                 ..SourceState::default()
-            },
+            }),
             due.lease,
         )),
         ..Batch::default()

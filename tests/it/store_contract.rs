@@ -770,7 +770,7 @@ async fn sources_are_due_once_and_come_back_with_their_state() {
             ..SourceState::default()
         };
         let visit = Batch {
-            visit: Some((b.clone(), state.clone(), due[0].lease)),
+            visit: Some((b.clone(), Box::new(state.clone()), due[0].lease)),
             ..Batch::default()
         };
         let before = store.revision();
@@ -810,7 +810,7 @@ async fn a_routine_visit_is_seen_at_once_and_found_again() {
     let visit = async |store: &Arc<dyn Store>, source: &SourceId, state: SourceState, routine| {
         let due = store.lease(source).await.unwrap().unwrap();
         let visit = Batch {
-            visit: Some((source.clone(), state, due.lease)),
+            visit: Some((source.clone(), Box::new(state), due.lease)),
             routine,
             ..Batch::default()
         };
@@ -868,7 +868,7 @@ async fn a_source_that_was_taken_away_loses_its_lease() {
         );
         store.adopt(vec![(b.clone(), hours(1))]).await.unwrap();
         let visit = |source, lease| Batch {
-            visit: Some((source, SourceState::default(), lease)),
+            visit: Some((source, Box::default(), lease)),
             changes: vec![article("g").founded()],
             ..Batch::default()
         };
@@ -889,7 +889,7 @@ async fn a_conflict_leaves_the_lease_with_the_visitor() {
         store.adopt(vec![(a.clone(), noon())]).await.unwrap();
         let due = store.lease(&a).await.unwrap().unwrap();
         let mut visit = Batch {
-            visit: Some((a, SourceState::default(), due.lease)),
+            visit: Some((a, Box::default(), due.lease)),
             claims: vec![Key::Guid(guid_key("blog", "g"))],
             ..Batch::default()
         };
@@ -1030,7 +1030,7 @@ async fn retention_spares_what_is_listed_and_the_newest_of_each_source_and_outpu
                 ..SourceState::default()
             };
             let visit = Batch {
-                visit: Some((a.clone(), listed(&["0", "2"]), due.lease)),
+                visit: Some((a.clone(), Box::new(listed(&["0", "2"])), due.lease)),
                 durable: true,
                 changes: samples.collect(),
                 ..Batch::default()
@@ -1040,7 +1040,7 @@ async fn retention_spares_what_is_listed_and_the_newest_of_each_source_and_outpu
 
             let due = store.lease(&a).await.unwrap().unwrap();
             let visit = Batch {
-                visit: Some((a.clone(), listed(&["0"]), due.lease)),
+                visit: Some((a.clone(), Box::new(listed(&["0"])), due.lease)),
                 ..Batch::default()
             };
             store.commit(visit, noon() + days(5)).await.unwrap();
@@ -1107,7 +1107,7 @@ async fn figures_count_what_is_there() {
         store.adopt(vec![(source("a"), noon())]).await.unwrap();
         let due = store.lease(&source("a")).await.unwrap().unwrap();
         let visit = Batch {
-            visit: Some((source("a"), SourceState::default(), due.lease)),
+            visit: Some((source("a"), Box::default(), due.lease)),
             durable: true,
             changes: vec![
                 article("1").also_at("b", "1").founded(),

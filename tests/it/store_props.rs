@@ -234,7 +234,7 @@ impl Pair {
                 self.commit(async |store| {
                     let due = store.lease(&source(name)).await.unwrap();
                     Batch {
-                        visit: due.map(|due| (source(name), state.clone(), due.lease)),
+                        visit: due.map(|due| (source(name), Box::new(state.clone()), due.lease)),
                         durable: true,
                         changes: changes.clone(),
                         ..Batch::default()

@@ -44,7 +44,7 @@ fn answer() -> Answer {
 
 /// A source that has been visited before, and that brings something new all the time.
 fn known() -> SourceState {
-    let state = prepare(SourceState::default(), &source(), NOW);
+    let state = *prepare(Box::default(), &source(), NOW);
     SourceState {
         last_visit: Some(NOW - Duration::from_secs(U)),
         last_ok: Some(NOW - Duration::from_secs(U)),
@@ -62,7 +62,7 @@ fn go(state: SourceState, outcome: Outcome<'_>, now: Timestamp) -> SourceState {
         now,
         took: Duration::ZERO,
     };
-    after(state, &visited, &plan(), &mut Rng::with_seed(7))
+    *after(Box::new(state), &visited, &plan(), &mut Rng::with_seed(7))
 }
 
 fn fresh(state: SourceState, answer: &Answer, hints: &FeedHints) -> SourceState {
@@ -161,7 +161,7 @@ fn the_first_wait_is_stretched_so_that_sources_drift_apart() {
             now: NOW,
             took: Duration::ZERO,
         };
-        let mut state = prepare(SourceState::default(), &source(), NOW);
+        let mut state = prepare(Box::default(), &source(), NOW);
         state.newest = vec![NOW; 20];
         let next = after(state, &visited, &plan(), &mut Rng::with_seed(seed));
         within(wait(&next), 1.0, 2.0);
@@ -245,7 +245,7 @@ fn a_fixed_interval_is_kept_but_hints_and_failures_stretch_it() {
             now: NOW,
             took: Duration::ZERO,
         };
-        after(state, &visited, &plan, &mut Rng::with_seed(1))
+        *after(Box::new(state), &visited, &plan, &mut Rng::with_seed(1))
     };
     within(
         wait(&step(known(), Outcome::NotModified(&answer()))),
@@ -577,7 +577,7 @@ fn another_address_drops_what_belonged_to_the_old_one() {
     let mut edited = source();
     edited.url = "http://new.example/".to_owned();
     assert_eq!(first_due(&state, &edited, &plan(), NOW, None), NOW);
-    let fresh = prepare(state.clone(), &edited, NOW);
+    let fresh = prepare(Box::new(state.clone()), &edited, NOW);
     assert_eq!(fresh.url_config, "http://new.example/");
     assert_eq!(fresh.url_current, "http://new.example/");
     assert_eq!((fresh.validators.clone(), fresh.fails), (None, 0));
@@ -585,7 +585,7 @@ fn another_address_drops_what_belonged_to_the_old_one() {
     assert_eq!(prepare(fresh.clone(), &edited, NOW), fresh);
 
     state.url_current.clone_from(&edited.url);
-    let accepted = prepare(state.clone(), &edited, NOW);
+    let accepted = prepare(Box::new(state.clone()), &edited, NOW);
     assert_eq!(accepted.validators, state.validators);
     assert!(accepted.moves.is_empty());
 }

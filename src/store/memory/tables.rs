@@ -260,6 +260,11 @@ impl Tables {
         named.spellings.retain(|(_, count)| *count > 0);
     }
 
+    /// A source's state, for a visit.
+    pub(super) fn state(&self, source: &SourceId) -> Box<SourceState> {
+        Box::new(self.states.get(source).cloned().unwrap_or_default())
+    }
+
     pub(super) fn visited(&mut self, source: SourceId, state: SourceState, now: Timestamp) {
         let still: HashSet<u64> = state.listed.iter().copied().collect();
         let old = self.states.insert(source, state);
