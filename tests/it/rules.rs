@@ -412,6 +412,30 @@ async fn retag_says_what_it_would_do_and_does_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_feed_has_no_story_labelled_again_and_other_tags_those_of_their_feed_alone() {
+    let origin = Origin::start().await;
+    origin.feed("/a", &[scored("1", "One"), scored("2", "Two")]);
+    origin.feed("/b", &[scored("3", "Three")]);
+    let (a, b) = (
+        feed("a", &origin.url("/a"), "tags = [\"old\"]"),
+        feed("b", &origin.url("/b"), "tags = [\"own\"]"),
+    );
+    let town = Town::new(&a).await;
+    town.reload(&format!("{a}{b}")).await.unwrap();
+    assert_eq!(town.get("/tags/own.rss").await.titles(), ["Three"]);
+    let status = ask(&town, Request::Status {}).await;
+    assert!(status["relabel"].is_null(), "{}", status["relabel"]);
+
+    town.reload(&format!("{}{b}", a.replace("old", "new")))
+        .await
+        .unwrap();
+    let status = ask(&town, Request::Status {}).await;
+    let done = status["relabel"].as_str().unwrap();
+    assert!(done.starts_with("2 stories"), "{done}");
+    assert_eq!(town.get("/tags/new.rss").await.titles().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_made_listed_and_revoked() {
     let origin = Origin::start().await;
     origin.serve("/a", Reply::ok(rss("A", &[scored("1", "One")])));

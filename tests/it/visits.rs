@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use aggd::clock::Clock as _;
+
 use crate::origin::{Origin, Reply, entry, rss};
 use crate::program::{self, Program};
 use crate::town::{Town, feed};
@@ -198,4 +200,39 @@ async fn settings_of_a_source_reach_the_wire_and_no_other() {
             "{title} is not in {titles:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_dropped_soon_and_not_before() {
+    const STEP: Duration = Duration::from_mins(5);
+    let origin = Origin::start().await;
+    origin.feed("/feed", &[entry("1").title("Old"), entry("2").title("Old")]);
+    let lines = format!(
+        "[store.keep]\nage = \"2h\"\nmin_per_feed = 0\n[poll]\nevery = \"10m\"\n{}",
+        feed("blog", &origin.url("/feed"), "")
+    );
+    let town = Town::new(&lines).await;
+    origin.feed("/feed", &[entry("3").title("New")]);
+    let first = town.clock.now();
+    while origin.count("/feed") < 2 {
+        town.clock.advance(STEP);
+        town.quiet().await;
+    }
+    let second = town.clock.now();
+    while town.clock.now() < first + Duration::from_hours(2) {
+        assert_eq!(town.get("/all.rss").await.titles(), ["New", "Old", "Old"]);
+        town.clock.advance(STEP);
+        town.quiet().await;
+    }
+    // A twenty-fourth of the age is between two looks.
+    while town.clock.now() <= second + Duration::from_hours(2) + STEP {
+        town.clock.advance(STEP);
+        town.quiet().await;
+    }
+    let begin = std::time::Instant::now();
+    while town.get("/all.rss").await.titles() != ["New"] {
+        assert!(begin.elapsed() < Duration::from_mins(1), "they stay");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    town.daemon.stop().await.unwrap();
 }
