@@ -8,7 +8,7 @@ use aggd::ops::Request;
 use serde_json::Value;
 
 use crate::origin::{Origin, Reply, entry, rss, rss_with};
-use crate::program::output;
+use crate::program::{Program, free_port, output};
 use crate::town::{Town, feed};
 
 async fn ask(town: &Town, request: Request) -> Value {
@@ -413,26 +413,39 @@ async fn retag_says_what_it_would_do_and_does_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_feed_has_no_story_labelled_again_and_other_tags_those_of_their_feed_alone() {
+    const DONE: &str = "labelled the stories again";
     let origin = Origin::start().await;
     origin.feed("/a", &[scored("1", "One"), scored("2", "Two")]);
     origin.feed("/b", &[scored("3", "Three")]);
-    let (a, b) = (
-        feed("a", &origin.url("/a"), "tags = [\"old\"]"),
-        feed("b", &origin.url("/b"), "tags = [\"own\"]"),
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+    let settings = format!(
+        "[server]\nlisten = \"127.0.0.1:{port}\"\n[store]\npath = \"store\"\n[control]\nsocket = \"control.sock\"\n\
+         [fetch]\nallow_private = [\"127.0.0.0/8\"]\nper_host = {{ spacing = \"0s\" }}\n{}",
+        feed("a", &origin.url("/a"), "tags = [\"old\"]")
     );
-    let town = Town::new(&a).await;
-    town.reload(&format!("{a}{b}")).await.unwrap();
-    assert_eq!(town.get("/tags/own.rss").await.titles(), ["Three"]);
-    let status = ask(&town, Request::Status {}).await;
-    assert!(status["relabel"].is_null(), "{}", status["relabel"]);
+    std::fs::write(dir.path().join("feeds.toml"), settings).unwrap();
+    let program = Program::start(dir.path(), port).await;
+    let listed = async |tag: &str, count: usize| {
+        let there = async || {
+            let (_, body) = program.get(&format!("/tags/{tag}.rss")).await;
+            String::from_utf8(body).unwrap().matches("<item>").count() == count
+        };
+        program.until(tag, there).await;
+    };
+    listed("old", 2).await;
+    let url = origin.url("/b");
+    let (_, err, code) = run(dir.path(), &["add-feed", &url, "--id", "b", "--tag", "own"]);
+    assert_eq!(code, 0, "{err}");
+    listed("own", 1).await;
+    assert!(!program.log().contains(DONE), "{}", program.log());
 
-    town.reload(&format!("{}{b}", a.replace("old", "new")))
-        .await
-        .unwrap();
-    let status = ask(&town, Request::Status {}).await;
-    let done = status["relabel"].as_str().unwrap();
-    assert!(done.starts_with("2 stories"), "{done}");
-    assert_eq!(town.get("/tags/new.rss").await.titles().len(), 2);
+    let (_, err, code) = run(dir.path(), &["edit-feed", "a", "--set", "tags=new"]);
+    assert_eq!(code, 0, "{err}");
+    listed("new", 2).await;
+    program
+        .until(DONE, async || program.log().contains(DONE))
+        .await;
+    assert!(program.log().contains("looked=2"), "{}", program.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
