@@ -445,7 +445,11 @@ async fn another_feed_has_no_story_labelled_again_and_other_tags_those_of_their_
     program
         .until(DONE, async || program.log().contains(DONE))
         .await;
-    assert!(program.log().contains("looked=2"), "{}", program.log());
+    assert!(
+        program.log().contains(r#""changed":2"#),
+        "{}",
+        program.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
