@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
@@ -65,6 +65,8 @@ pub struct Daemon {
     stop: CancellationToken,
     tasks: TaskTracker,
     addresses: Vec<SocketAddr>,
+    /// The thread that polls ends even if nobody calls [`Self::stop`].
+    _ends_with_us: DropGuard,
 }
 
 /// What runs, and what it runs with.
@@ -127,9 +129,11 @@ impl Daemon {
             reloads,
         });
         parts.relabel_if_needed().await?;
+        let stop = CancellationToken::new();
         let daemon = Self {
             parts,
-            stop: CancellationToken::new(),
+            _ends_with_us: stop.clone().drop_guard(),
+            stop,
             tasks: TaskTracker::new(),
             addresses,
         };
