@@ -9,7 +9,6 @@ use super::item::{self, Item};
 use super::near;
 use super::packed::{self, Coding};
 use crate::model::article::Sighting;
-use crate::model::source::SourceState;
 use crate::model::time::Timestamp;
 
 /// Counts what could be understood.
@@ -125,7 +124,7 @@ fn line(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
     use crate::model::label::Scope;
-    use crate::model::source::SourceId;
+    use crate::model::source::{SourceId, SourceState};
     use crate::store::item::{Name, Tombstone};
 
     fn sample() -> Vec<u8> {
