@@ -26,7 +26,7 @@ pub use text::{has_markup, lines, text};
 pub fn both_roads(fragment: &str, base: &url::Url) -> (Option<Cleaned>, Cleaned) {
     let fragment = clean::normalised(fragment);
     (
-        direct::clean(&fragment, Some(base)),
+        clean::at_once(&fragment, Some(base)),
         clean::parsed(&fragment, Some(base)),
     )
 }

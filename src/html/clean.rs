@@ -17,6 +17,7 @@ use super::direct;
 use super::element::KEPT_ELEMENTS;
 use super::finish::finish;
 use super::hygiene::{first_illegal, hygiene, is_illegal};
+use super::reference::names_what_vanishes;
 use super::tame;
 use super::writer::Writer;
 
@@ -82,7 +83,16 @@ pub fn clean_noting(fragment: &str, base: Option<&Url>) -> Cleaned {
         return escaped(without_mark(fragment), false);
     }
     let fragment = normalised(fragment);
-    direct::clean(&fragment, base).unwrap_or_else(|| parsed(&fragment, base))
+    at_once(&fragment, base).unwrap_or_else(|| parsed(&fragment, base))
+}
+
+/// The fast road, where it is open. A character that vanishes is still there when the parser's side looks at addresses, and
+/// makes one of which it is part of the host no address.
+pub(super) fn at_once(fragment: &str, base: Option<&Url>) -> Option<Cleaned> {
+    if names_what_vanishes(fragment) {
+        return None;
+    }
+    direct::clean(fragment, base)
 }
 
 /// Plain text as a fragment that shows it: nothing in it is markup, nor a character reference.

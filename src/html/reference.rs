@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use html5ever::data::NAMED_ENTITIES;
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 /// What `&#128;` to `&#159;` mean: the characters that windows-1252 has there. Zero where it has none.
 const C1: [u16; 32] = [
@@ -77,6 +77,12 @@ pub(super) fn decode(text: &str, place: Place, mut take: impl FnMut(&str)) {
         }
     }
     take(rest);
+}
+
+/// Whether a numeric reference in markup names a character that no text may carry.
+pub(super) fn names_what_vanishes(markup: &str) -> bool {
+    let mut numbers = memmem::find_iter(markup.as_bytes(), b"&#");
+    numbers.any(|at| numeric(&markup[at + 1..]).is_some_and(|found| found.first.is_none()))
 }
 
 /// Reads the reference whose `&` stands just before `after`, if there is one.
