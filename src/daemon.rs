@@ -251,15 +251,18 @@ impl Parts {
 
     /// Drops what is too old, now and then.
     async fn sweep(&self, stop: CancellationToken) {
-        let mut noted = self.clock.now();
+        let mut begun = self.clock.now();
+        let mut noted = begun;
         loop {
             let age = self.config.load().store.keep.age;
-            let next = self.clock.now() + (age / SWEEPS).clamp(*SWEEP.start(), *SWEEP.end());
+            // From the beginning of the last one: however long it took, the next is not later for it.
+            let next = begun + (age / SWEEPS).clamp(*SWEEP.start(), *SWEEP.end());
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.clock.sleep_until(next) => {}
             }
-            match self.store.forget(self.clock.now()).await {
+            begun = self.clock.now();
+            match self.store.forget(begun).await {
                 Ok(0) => {}
                 Ok(articles) => {
                     tracing::info!(articles, "dropped what [store] keep no longer covers");
