@@ -283,7 +283,7 @@ fn settings() -> Settings {
         },
         options: Options::default(),
         label: label::Options::default(),
-        sources: Vec::new(),
+        sources: std::collections::BTreeMap::new(),
         outputs: OUTPUTS.iter().map(|(id, _)| Output::new(id)).collect(),
         only: None,
         shape: Shape::default(),

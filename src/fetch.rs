@@ -300,17 +300,23 @@ impl Fetcher {
             && let Some(basic) = take_credentials(&mut parsed)
         {
             source.url = parsed.into();
-            source.headers.push((AUTHORIZATION.to_string(), basic));
+            source
+                .manner_mut()
+                .headers
+                .push((AUTHORIZATION.to_string(), basic));
         }
         self.fetch(&source, &SourceState::default(), now).await
     }
 
     fn max_body(&self, source: &Source) -> u64 {
-        source.max_body.unwrap_or(self.options.max_body)
+        source.manner.max_body.unwrap_or(self.options.max_body)
     }
 
     fn total_timeout(&self, source: &Source) -> Duration {
-        source.total_timeout.unwrap_or(self.options.total_timeout)
+        source
+            .manner
+            .total_timeout
+            .unwrap_or(self.options.total_timeout)
     }
 
     async fn fetch_file(&self, source: &Source, state: &SourceState, now: Timestamp) -> Fetched {

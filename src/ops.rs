@@ -20,7 +20,6 @@ pub mod trials;
 pub mod upkeep;
 pub mod visits;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -318,16 +317,13 @@ impl Context {
         })
     }
 
-    /// All that is remembered of the sources; nothing if there is no store.
-    async fn states(&self) -> Result<HashMap<SourceId, SourceState>, Error> {
-        let mut all = HashMap::new();
+    /// Goes through all that is remembered of the sources, one after the other, since all at once is much: nothing if
+    /// there is no store.
+    async fn each_state(&self, each: impl FnMut(SourceId, SourceState)) -> Result<(), Error> {
         if let Some(store) = &self.store {
-            let keep = |id, state| {
-                all.insert(id, state);
-            };
-            store::each_state(&**store, keep).await?;
+            store::each_state(&**store, each).await?;
         }
-        Ok(all)
+        Ok(())
     }
 
     fn hello(&self) -> Hello {

@@ -5,12 +5,14 @@
 //! for each format); the publisher adds memory and follows the store's change log. Nothing here knows of sockets or asks
 //! what time it is, and nothing is written but notes of when a document became what it is.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::label;
-use crate::model::source::{Secret, SourceId};
+use crate::model::source::{Secret, Source, SourceId};
 use crate::rule::{Expression, Template};
 use crate::store;
 
@@ -86,21 +88,44 @@ pub struct Site {
     pub title: String,
 }
 
-/// What readers may know of a source.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What readers may know of a source, and no more of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// Lasting name.
-    pub id: SourceId,
+    source: Arc<Source>,
+    every: Duration,
+}
+
+impl Facts {
+    /// Of a source that is visited at most this often.
+    #[must_use]
+    pub fn of(source: Arc<Source>, every: Duration) -> Self {
+        Self { source, every }
+    }
+
     /// The operator's title; without one, the publisher's.
-    pub title: Option<String>,
+    fn title(&self) -> Option<&str> {
+        self.source.title.as_deref()
+    }
+
     /// The operator's shelf, as spelt.
-    pub category: Option<String>,
+    fn category(&self) -> Option<&str> {
+        self.source.category.as_deref()
+    }
+
     /// Only in outputs that have a token.
-    pub private: bool,
+    fn is_private(&self) -> bool {
+        self.source.private
+    }
+
     /// Address without credentials; anything but http and https stays out of OPML.
-    pub url: String,
+    fn url(&self) -> &str {
+        &self.source.url
+    }
+
     /// Shortest wait between two visits: readers need not ask more often.
-    pub every: Duration,
+    fn every(&self) -> Duration {
+        self.every
+    }
 }
 
 /// What publishing must know of an `[[output]]`.
@@ -199,7 +224,7 @@ pub struct Settings {
     /// Spelling of labels, aliases, titles of categories.
     pub label: label::Options,
     /// Sources of the running configuration.
-    pub sources: Vec<Facts>,
+    pub sources: BTreeMap<SourceId, Facts>,
     /// Outputs of the running configuration.
     pub outputs: Vec<Output>,
     /// Only articles for which this holds: for whoever tries an expression out.
@@ -229,7 +254,7 @@ impl Settings {
 
     /// The public or private source of that name, if the configuration still has it.
     fn source(&self, id: &SourceId) -> Option<&Facts> {
-        self.sources.iter().find(|source| source.id == *id)
+        self.sources.get(id)
     }
 
     fn output(&self, id: &str) -> Option<&Output> {

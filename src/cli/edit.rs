@@ -184,7 +184,7 @@ fn file_of(config: &Config, id: &str) -> Result<PathBuf, Failure> {
         .iter()
         .zip(&config.places)
         .find(|(source, _)| source.id.as_str() == id)
-        .map(|(_, place)| place.file.clone());
+        .map(|(_, place)| place.file.to_path_buf());
     place.ok_or_else(|| no_such_feed(config, id))
 }
 

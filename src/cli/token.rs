@@ -170,13 +170,15 @@ fn write(
 fn file_of(config: &Config, output: &str) -> Result<PathBuf, Failure> {
     let mut both = config.outputs.iter().zip(&config.output_places);
     let found = both.find(|(one, _)| one.id == output);
-    found.map(|(_, place)| place.file.clone()).ok_or_else(|| {
-        let hint = config::hint(output, config.outputs.iter().map(|one| one.id.as_str()));
-        Failure::new(
-            Exit::NotFound,
-            format!("there is no output `{output}`{hint}"),
-        )
-    })
+    found
+        .map(|(_, place)| place.file.to_path_buf())
+        .ok_or_else(|| {
+            let hint = config::hint(output, config.outputs.iter().map(|one| one.id.as_str()));
+            Failure::new(
+                Exit::NotFound,
+                format!("there is no output `{output}`{hint}"),
+            )
+        })
 }
 
 /// 256 random bits, in letters that a URL takes as they are.

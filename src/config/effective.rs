@@ -101,19 +101,19 @@ fn described(config: &Config, source: &Source) -> Vec<Own> {
 
 /// When and how a feed is visited.
 fn visited(config: &Config, source: &Source) -> Vec<Own> {
-    let fetch = &config.fetch;
+    let (fetch, manner) = (&config.fetch, &source.manner);
     let mut all = vec![own(
         "every",
         source.every.is_some(),
         every(source.every.unwrap_or(config.poll.every)),
     )];
-    for (name, _) in &source.headers {
+    for (name, _) in &manner.headers {
         all.push(own(&format!("headers.{name}"), true, text("***")));
     }
-    let agent = source.user_agent.as_ref();
-    let proxy = source.proxy.as_ref();
-    let body = source.max_body.unwrap_or(fetch.max_body);
-    let time = source.total_timeout.unwrap_or(fetch.total_timeout);
+    let agent = manner.user_agent.as_ref();
+    let proxy = manner.proxy.as_ref();
+    let body = manner.max_body.unwrap_or(fetch.max_body);
+    let time = manner.total_timeout.unwrap_or(fetch.total_timeout);
     all.extend([
         own(
             "user_agent",
@@ -122,8 +122,8 @@ fn visited(config: &Config, source: &Source) -> Vec<Own> {
         ),
         own(
             "http1_only",
-            source.http1_only,
-            source.http1_only.to_string(),
+            manner.http1_only,
+            manner.http1_only.to_string(),
         ),
         own(
             "proxy",
@@ -132,19 +132,19 @@ fn visited(config: &Config, source: &Source) -> Vec<Own> {
         ),
         own(
             "max_body",
-            source.max_body.is_some(),
+            manner.max_body.is_some(),
             text(&size_text(body)),
         ),
         own(
             "total_timeout",
-            source.total_timeout.is_some(),
+            manner.total_timeout.is_some(),
             text(&duration_text(time)),
         ),
     ]);
-    if let Some(path) = &source.ca_file {
+    if let Some(path) = &manner.ca_file {
         all.push(own("ca_file", true, text(&path.display().to_string())));
     }
-    let any = source.accept_invalid_certs;
+    let any = manner.accept_invalid_certs;
     all.push(own("accept_invalid_certs", any, any.to_string()));
     all
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A place in one of the files; lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file, as it was named.
-    pub file: PathBuf,
+    pub file: Arc<Path>,
     /// Line.
     pub line: usize,
     /// Column, in characters.
@@ -81,17 +82,21 @@ fn lines(problems: &[Problem]) -> String {
 /// Finds line and column of a byte offset without walking the text from its start each time.
 #[derive(Debug)]
 pub(super) struct Lines<'a> {
-    file: &'a Path,
+    file: Arc<Path>,
     text: &'a str,
     starts: Vec<usize>,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
+    pub(super) fn new(file: &Path, text: &'a str) -> Self {
         let starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
-        Self { file, text, starts }
+        Self {
+            file: file.into(),
+            text,
+            starts,
+        }
     }
 
     pub(super) fn place(&self, offset: usize) -> Place {
@@ -102,7 +107,7 @@ impl<'a> Lines<'a> {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts[line - 1];
         Place {
-            file: self.file.to_owned(),
+            file: Arc::clone(&self.file),
             line,
             column: self.text[start..offset].chars().count() + 1,
         }

@@ -75,7 +75,7 @@ pub fn read(files: &[File], surroundings: &Surroundings<'_>) -> Result<Config, E
         });
     }
     let order = |place: &Place| {
-        let file = files.iter().position(|file| file.path == place.file);
+        let file = files.iter().position(|file| file.path == *place.file);
         (file, place.line, place.column)
     };
     reading.errors.sort_by_key(|problem| order(&problem.place));

@@ -1,6 +1,7 @@
 //! One `[[feed]]` as a [`Source`]: its id, its address without credentials, its headers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -8,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::check::Check;
 use super::secret::{self, Found, Secrets, Surroundings};
 use super::typed;
-use crate::model::source::{Every, Proxy, Secret, Source, SourceId, SourceKind};
+use crate::model::source::{Every, Manner, Proxy, Secret, Source, SourceId, SourceKind};
 
 /// What reading a feed may need beside its own table.
 pub(super) struct Context<'a> {
@@ -54,14 +55,19 @@ pub(super) fn read<'a, 'e>(
         .unwrap_or(0);
     source.never_merge = reading.flag("never_merge");
     source.every = reading.every();
-    source.headers = reading.headers(authorization);
-    source.user_agent = reading.text("user_agent");
-    source.http1_only = reading.flag("http1_only");
-    source.proxy = reading.proxy();
-    source.max_body = reading.value("max_body").and_then(typed::size);
-    source.total_timeout = reading.value("total_timeout").and_then(typed::duration);
-    source.ca_file = reading.ca_file();
-    source.accept_invalid_certs = reading.flag("accept_invalid_certs");
+    let manner = Manner {
+        headers: reading.headers(authorization),
+        user_agent: reading.text("user_agent"),
+        http1_only: reading.flag("http1_only"),
+        proxy: reading.proxy(),
+        max_body: reading.value("max_body").and_then(typed::size),
+        total_timeout: reading.value("total_timeout").and_then(typed::duration),
+        ca_file: reading.ca_file(),
+        accept_invalid_certs: reading.flag("accept_invalid_certs"),
+    };
+    if manner != *source.manner {
+        source.manner = Arc::new(manner);
+    }
     Some(source)
 }
 

@@ -278,8 +278,9 @@ headers.Authorization = "Bearer inline"
         panic!("three feeds")
     };
     assert_eq!(a.url, "https://a.org/feed?x=1");
-    assert_eq!(a.headers[0].1.reveal(), "Basic dXNlcjpwQHNz");
+    assert_eq!(a.manner.headers[0].1.reveal(), "Basic dXNlcjpwQHNz");
     let of_b: Vec<(&str, &str)> = b
+        .manner
         .headers
         .iter()
         .map(|(name, secret)| (name.as_str(), secret.reveal()))
@@ -461,7 +462,10 @@ fn everything_that_can_be_set_is_set() {
     let source = &config.sources[0];
     assert_eq!(source.every.unwrap().min, Duration::from_mins(5));
     assert!(
-        source.private && source.never_merge && source.http1_only && source.accept_invalid_certs
+        source.private
+            && source.never_merge
+            && source.manner.http1_only
+            && source.manner.accept_invalid_certs
     );
     assert_eq!(config.sources[2].url, "/srv/feed.xml");
     assert_eq!(

@@ -58,11 +58,12 @@ impl Clients {
 
     /// The client for a source.
     pub(super) fn of(&self, source: &Source) -> Result<Client, Error> {
+        let manner = &source.manner;
         let way = Way {
-            proxy: source.proxy.as_ref().unwrap_or(&self.proxy).clone(),
-            http1_only: source.http1_only,
-            ca_file: source.ca_file.clone(),
-            accept_invalid_certs: source.accept_invalid_certs,
+            proxy: manner.proxy.as_ref().unwrap_or(&self.proxy).clone(),
+            http1_only: manner.http1_only,
+            ca_file: manner.ca_file.clone(),
+            accept_invalid_certs: manner.accept_invalid_certs,
         };
         // Built under the lock: a second one of the same kind would be thrown away.
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
@@ -176,9 +177,9 @@ mod tests {
         let clients = Clients::new(Resolver::new(guard).unwrap(), &Options::default());
         let plain = Source::new(SourceId::new("a").unwrap(), "http://a.example/");
         let mut old = Source::new(SourceId::new("b").unwrap(), "http://b.example/");
-        old.http1_only = true;
+        old.manner_mut().http1_only = true;
         let mut wrong = plain.clone();
-        wrong.proxy = Some(Proxy::Url(Secret::new("not a proxy".to_owned())));
+        wrong.manner_mut().proxy = Some(Proxy::Url(Secret::new("not a proxy".to_owned())));
         for source in [&plain, &old, &plain, &old] {
             clients.of(source).unwrap();
         }

@@ -228,17 +228,17 @@ impl<'a> Trip<'a> {
 
     fn headers(&self, url: &Url, mine: Option<&Validators>) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::with_capacity(8);
-        let agent = match &self.source.user_agent {
+        let agent = match &self.source.manner.user_agent {
             Some(own) => header_value(own, "user_agent")?,
             None => self.fetcher.user_agent.clone(),
         };
         headers.insert(USER_AGENT, agent);
         headers.insert(ACCEPT, ACCEPTED);
-        let home = !self.source.headers.is_empty()
+        let home = !self.source.manner.headers.is_empty()
             && Url::parse(&self.source.url)
                 .is_ok_and(|configured| configured.origin() == url.origin());
         if home {
-            for (name, value) in &self.source.headers {
+            for (name, value) in &self.source.manner.headers {
                 let parsed = HeaderName::from_bytes(name.as_bytes());
                 let name = parsed.map_err(|error| Error::Setting {
                     what: format!("the header name {name:?}"),

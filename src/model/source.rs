@@ -5,7 +5,7 @@ mod compact;
 use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -129,6 +129,13 @@ pub struct Source {
     pub never_merge: bool,
     /// Interval of its own.
     pub every: Option<Every>,
+    /// How it is asked; see [`Source::manner_mut`].
+    pub manner: Arc<Manner>,
+}
+
+/// How the requests of a source differ from what `[fetch]` says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Manner {
     /// Request headers, credentials among them: sent to the origin of `url` only.
     pub headers: Vec<(String, Secret)>,
     /// User agent of its own.
@@ -147,6 +154,15 @@ pub struct Source {
     pub accept_invalid_certs: bool,
 }
 
+impl Manner {
+    /// The default, of which there is one: most of a hundred thousand sources have nothing of their own.
+    #[must_use]
+    pub fn usual() -> Arc<Self> {
+        static USUAL: LazyLock<Arc<Manner>> = LazyLock::new(Arc::default);
+        Arc::clone(&USUAL)
+    }
+}
+
 impl Source {
     /// A plain feed with every setting at its default.
     #[must_use]
@@ -162,15 +178,13 @@ impl Source {
             trust: 0,
             never_merge: false,
             every: None,
-            headers: Vec::new(),
-            user_agent: None,
-            http1_only: false,
-            proxy: None,
-            max_body: None,
-            total_timeout: None,
-            ca_file: None,
-            accept_invalid_certs: false,
+            manner: Manner::usual(),
         }
+    }
+
+    /// How it is asked, to be changed for this source alone.
+    pub fn manner_mut(&mut self) -> &mut Manner {
+        Arc::make_mut(&mut self.manner)
     }
 }
 

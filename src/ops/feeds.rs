@@ -1,12 +1,14 @@
 //! How the sources are doing: all in a list, one with its last visits.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::moves::{by_address, others};
+use super::moves::{by_address, elsewhere, others};
 use super::{Context, Error};
 use crate::config::Config;
 use crate::model::source::{
-    Fault, Health, Move, MoveCandidate, Source, SourceKind, SourceState, Visit,
+    Fault, Health, Move, MoveCandidate, Source, SourceId, SourceKind, SourceState, Visit,
 };
 use crate::model::time::Timestamp;
 use crate::poll::schedule::polled_at;
@@ -124,7 +126,19 @@ pub struct MoveView {
 /// If the store cannot be read, or a category of that name does not exist.
 pub async fn list(context: &Context, filter: &Filter) -> Result<Vec<FeedRow>, Error> {
     let config = context.config.load_full();
-    let states = context.states().await?;
+    let mut rows = Vec::new();
+    each_row(context, &config, filter, |at, row| rows.push((at, row))).await?;
+    rows.sort_unstable_by_key(|(at, _)| *at);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The same in no order, each with its place in feeds.toml: whoever only counts need not have all rows at once.
+pub(super) async fn each_row(
+    context: &Context,
+    config: &Config,
+    filter: &Filter,
+    mut each: impl FnMut(usize, FeedRow),
+) -> Result<(), Error> {
     let now = context.clock.now();
     let tag = filter.tag.as_deref().map(text::key);
     let category = filter.category.as_deref().map(text::key);
@@ -134,16 +148,31 @@ pub async fn list(context: &Context, filter: &Filter) -> Result<Vec<FeedRow>, Er
         };
         source.category.as_deref().map(text::key).as_ref() == Some(category)
     };
-    let rows = config
-        .sources
-        .iter()
-        .filter(|source| fits(source))
-        .filter(|source| tag.as_ref().is_none_or(|tag| has_tag(source, tag, &config)))
-        .map(|source| row(source, states.get(&source.id), &config, now))
-        .filter(|row| !filter.failing || is_failing(row))
-        .filter(|row| !filter.silent || row.silent)
+    let fits = |source: &Source| {
+        fits(source) && tag.as_ref().is_none_or(|tag| has_tag(source, tag, config))
+    };
+    let sources = config.sources.iter().enumerate();
+    let mut left: HashMap<&SourceId, usize> = sources
+        .filter(|(_, source)| fits(source))
+        .map(|(at, source)| (&source.id, at))
         .collect();
-    Ok(rows)
+    let mut make = |at: usize, state: &SourceState| {
+        let row = row(&config.sources[at], state, config, now);
+        if (!filter.failing || is_failing(&row)) && (!filter.silent || row.silent) {
+            each(at, row);
+        }
+    };
+    let known = |id: SourceId, state: SourceState| {
+        if let Some(at) = left.remove(&id) {
+            make(at, &state);
+        }
+    };
+    context.each_state(known).await?;
+    let unknown = SourceState::default();
+    for at in left.into_values() {
+        make(at, &unknown);
+    }
+    Ok(())
 }
 
 fn has_tag(source: &Source, tag: &str, config: &Config) -> bool {
@@ -189,14 +218,14 @@ pub async fn one(context: &Context, id: &str) -> Result<FeedStatus, Error> {
         Some(store) => store.state(&source.id).await?,
         None => None,
     };
-    let row = row(source, state.as_ref(), &config, context.clock.now());
     let state = state.unwrap_or_default();
+    let row = row(source, &state, &config, context.clock.now());
     let with = if state.moves.is_empty() {
         Vec::new()
     } else {
-        let states = context.states().await?;
+        let elsewhere = elsewhere(context, &config).await?;
         others(
-            &by_address(&config, &states),
+            &by_address(&config, &elsewhere),
             polled_at(&state, source),
             &source.id,
         )
@@ -244,9 +273,7 @@ fn visit(visit: &Visit) -> VisitView {
     }
 }
 
-fn row(source: &Source, state: Option<&SourceState>, config: &Config, now: Timestamp) -> FeedRow {
-    let unknown = SourceState::default();
-    let state = state.unwrap_or(&unknown);
+fn row(source: &Source, state: &SourceState, config: &Config, now: Timestamp) -> FeedRow {
     let about = state.about.as_ref();
     let title = about.map(|about| about.title.clone());
     FeedRow {

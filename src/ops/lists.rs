@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Error};
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::model::source::Source;
 use crate::model::time::Timestamp;
 use crate::publish::document::Document;
 use crate::publish::{self, Publisher, Shape};
@@ -74,7 +75,7 @@ fn bare(config: &Config) -> publish::Settings {
         sources: config
             .sources
             .iter()
-            .map(|source| facts(source, config))
+            .map(|source| (source.id.clone(), facts(source, config)))
             .collect(),
         outputs: config.outputs.clone(),
         only: None,
@@ -83,15 +84,9 @@ fn bare(config: &Config) -> publish::Settings {
 }
 
 /// The public facts of a source.
-fn facts(source: &crate::model::source::Source, config: &Config) -> publish::Facts {
-    publish::Facts {
-        id: source.id.clone(),
-        title: source.title.clone(),
-        category: source.category.clone(),
-        private: source.private,
-        url: source.url.clone(),
-        every: source.every.unwrap_or(config.poll.every).min,
-    }
+fn facts(source: &Arc<Source>, config: &Config) -> publish::Facts {
+    let every = source.every.unwrap_or(config.poll.every);
+    publish::Facts::of(Arc::clone(source), every.min)
 }
 
 /// The path under which a list is published, from what somebody typed: `tags/rust`, `/tags/rust.atom`, `all`. The

@@ -31,24 +31,18 @@ pub struct Moved {
 /// If the store cannot be read.
 pub async fn moved(context: &Context) -> Result<Vec<Moved>, Error> {
     let config = context.config.load_full();
-    let states = context.states().await?;
-    let addresses = by_address(&config, &states);
+    let elsewhere = elsewhere(context, &config).await?;
+    let addresses = by_address(&config, &elsewhere);
     Ok(config
         .sources
         .iter()
         .zip(&config.places)
         .filter_map(|(source, place)| {
-            let state = states.get(&source.id)?;
-            let to = state.url_current.as_str();
-            // A state from before the address was edited says nothing about the new one.
-            let moved = state.url_config == source.url
-                && !to.is_empty()
-                && to != source.url
-                && !state.moves.is_empty();
-            moved.then(|| Moved {
+            let to = elsewhere.get(&source.id)?;
+            Some(Moved {
                 id: source.id.to_string(),
                 from: source.url.clone(),
-                to: to.to_owned(),
+                to: to.clone(),
                 with: others(&addresses, to, &source.id),
                 written: place.to_string(),
             })
@@ -56,17 +50,36 @@ pub async fn moved(context: &Context) -> Result<Vec<Moved>, Error> {
         .collect())
 }
 
+/// Where those are polled that have moved.
+pub(super) async fn elsewhere(
+    context: &Context,
+    config: &Config,
+) -> Result<HashMap<SourceId, String>, Error> {
+    let sources = config.source_map();
+    let mut moved = HashMap::new();
+    let note = |id: SourceId, state: SourceState| {
+        let Some(source) = sources.get(&id) else {
+            return;
+        };
+        // A state from before the address was edited says nothing about the new one.
+        let to = polled_at(&state, source);
+        if !state.moves.is_empty() && to != source.url {
+            moved.insert(id, to.to_owned());
+        }
+    };
+    context.each_state(note).await?;
+    Ok(moved)
+}
+
 /// Which sources are polled at which address.
 pub(super) fn by_address<'a>(
     config: &'a Config,
-    states: &'a HashMap<SourceId, SourceState>,
+    elsewhere: &'a HashMap<SourceId, String>,
 ) -> HashMap<&'a str, Vec<&'a SourceId>> {
     let mut all: HashMap<&str, Vec<&SourceId>> = HashMap::new();
     for source in &config.sources {
-        let address = states
-            .get(&source.id)
-            .map_or(source.url.as_str(), |state| polled_at(state, source));
-        all.entry(address).or_default().push(&source.id);
+        let address = elsewhere.get(&source.id).unwrap_or(&source.url);
+        all.entry(address.as_str()).or_default().push(&source.id);
     }
     all
 }

@@ -1,11 +1,15 @@
 //! The whole at a glance.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::feeds::{FeedRow, Filter, is_failing, list, shown};
+use super::feeds::{FeedRow, Filter, each_row, is_failing, shown};
 use super::{Context, Error, labels};
+
+/// Failing sources that are shown.
+const WORST: usize = 10;
 
 /// The whole at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,19 +74,23 @@ pub struct Status {
 /// If the store cannot be read.
 pub async fn status(context: &Context) -> Result<Status, Error> {
     let config = context.config.load_full();
-    let rows = list(context, &Filter::default()).await?;
-    let mut states: HashMap<String, usize> = HashMap::new();
-    for row in &rows {
+    let (mut states, mut silent, mut failing) = (HashMap::new(), 0, Vec::new());
+    let count = |at: usize, row: FeedRow| {
+        silent += usize::from(row.silent);
         *states.entry(row.state.clone()).or_default() += 1;
-    }
+        if is_failing(&row) {
+            failing.push((at, row));
+            if failing.len() > 100 * WORST {
+                keep_worst(&mut failing);
+            }
+        }
+    };
+    each_row(context, &config, &Filter::default(), count).await?;
+    keep_worst(&mut failing);
     let (figures, next) = match &context.store {
         Some(store) => (store.stats().await?, store.next_due().await?),
         None => (crate::store::Stats::default(), None),
     };
-    let silent = rows.iter().filter(|row| row.silent).count();
-    let mut failing: Vec<FeedRow> = rows.into_iter().filter(is_failing).collect();
-    failing.sort_by_key(|row| std::cmp::Reverse(row.fails));
-    failing.truncate(10);
     let reload_failed = context.reload_failed.load_full();
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -113,6 +121,12 @@ pub async fn status(context: &Context) -> Result<Status, Error> {
         warnings: config.warnings.iter().map(ToString::to_string).collect(),
         relabel: labels::progress(context),
         troubles: labels::troubles(&config),
-        failing,
+        failing: failing.into_iter().map(|(_, row)| row).collect(),
     })
+}
+
+/// Those that failed most often, the first in feeds.toml first.
+fn keep_worst(rows: &mut Vec<(usize, FeedRow)>) {
+    rows.sort_unstable_by_key(|(at, row)| (Reverse(row.fails), *at));
+    rows.truncate(WORST);
 }

@@ -12,7 +12,7 @@ use super::{Context, Error, labels};
 use crate::config::Config;
 use crate::fetch::Fetcher;
 use crate::metrics::Metrics;
-use crate::model::source::SourceId;
+use crate::model::source::{SourceId, SourceState};
 use crate::model::time::Timestamp;
 use crate::poll::{Polled, Poller};
 
@@ -124,18 +124,21 @@ pub async fn fetch(context: &Context, fetch: &Fetch) -> Result<Fetched, Error> {
 /// If the store cannot be read.
 pub async fn progress(context: &Context, since: &Since) -> Result<Progress, Error> {
     let config = context.config.load_full();
-    let states = context.states().await?;
     let wanted: HashSet<&str> = since.ids.iter().map(String::as_str).collect();
     let from = Timestamp::from_micros(since.micros);
-    let mut progress = Progress::default();
-    let sources = config.sources.iter();
-    for source in sources.filter(|one| wanted.is_empty() || wanted.contains(one.id.as_str())) {
-        progress.of += 1;
-        let last = states
-            .get(&source.id)
-            .and_then(|state| state.visits.first());
+    let sources = config.sources.iter().map(|source| &source.id);
+    let meant: HashSet<&SourceId> = sources
+        .filter(|id| wanted.is_empty() || wanted.contains(id.as_str()))
+        .collect();
+    let mut progress = Progress {
+        of: meant.len(),
+        ..Progress::default()
+    };
+    let count = |id: SourceId, state: SourceState| {
+        let last = state.visits.first().filter(|_| meant.contains(&id));
         progress.visited += usize::from(last.is_some_and(|visit| visit.at >= from));
-    }
+    };
+    context.each_state(count).await?;
     Ok(progress)
 }
 

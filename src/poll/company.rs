@@ -69,16 +69,9 @@ impl Company {
 /// Whether an origin sees the same request from both, so that its answer may serve both: credentials, disguises and other
 /// ways out keep a source for itself.
 pub(super) fn ask_alike(a: &Source, b: &Source) -> bool {
-    let plain = |source: &Source| source.kind == SourceKind::Feed && source.headers.is_empty();
-    plain(a)
-        && plain(b)
-        && a.user_agent == b.user_agent
-        && a.http1_only == b.http1_only
-        && a.proxy == b.proxy
-        && a.max_body == b.max_body
-        && a.total_timeout == b.total_timeout
-        && a.ca_file == b.ca_file
-        && a.accept_invalid_certs == b.accept_invalid_certs
+    let plain =
+        |source: &Source| source.kind == SourceKind::Feed && source.manner.headers.is_empty();
+    plain(a) && plain(b) && a.manner == b.manner
 }
 
 /// Whether both hold the same: then "not modified" says the same to both.

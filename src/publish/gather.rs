@@ -303,18 +303,16 @@ fn archives(months: &[((i32, u32), u64)], now: (i32, u32), more: bool) -> Vec<(i
 
 /// True for a list that exists even before it has articles.
 fn is_configured(settings: &Settings, list: &List) -> bool {
-    let mut public = settings.sources.iter().filter(|facts| !facts.private);
     match list {
         List::All | List::Popular | List::Search | List::Output(_) => true,
-        List::Source(id) => public.any(|facts| facts.id == *id),
+        List::Source(id) => settings.source(id).is_some_and(|facts| !facts.is_private()),
         List::Category(name) => {
             let key = text::key(name);
-            public.any(|facts| {
-                facts
-                    .category
-                    .as_deref()
-                    .is_some_and(|name| text::key(name) == key)
-            })
+            let mut public = settings
+                .sources
+                .values()
+                .filter(|facts| !facts.is_private());
+            public.any(|facts| facts.category().is_some_and(|name| text::key(name) == key))
         }
         List::Tag(_) => false,
     }
@@ -330,19 +328,13 @@ pub(super) async fn states(
         known.insert(id, state);
     };
     store::each_state(store, keep).await?;
-    let mut public: Vec<(SourceId, SourceState)> = settings
+    let public = settings
         .sources
         .iter()
-        .filter(|facts| !facts.private)
-        .map(|facts| {
-            (
-                facts.id.clone(),
-                known.remove(&facts.id).unwrap_or_default(),
-            )
-        })
-        .collect();
-    public.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(public)
+        .filter(|(_, facts)| !facts.is_private());
+    Ok(public
+        .map(|(id, _)| (id.clone(), known.remove(id).unwrap_or_default()))
+        .collect())
 }
 
 /// The public lists with their titles: everything, categories, tags that many articles have, sources, outputs.
@@ -373,7 +365,9 @@ pub(super) async fn lists(
     }
     let states = states(store, settings).await?;
     for (id, state) in states {
-        let configured = settings.source(&id).and_then(|facts| facts.title.clone());
+        let configured = settings
+            .source(&id)
+            .and_then(|facts| facts.title().map(str::to_owned));
         let title = configured
             .or_else(|| state.about.map(|about| about.title))
             .filter(|title| !title.trim().is_empty())

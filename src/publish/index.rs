@@ -75,7 +75,7 @@ pub(super) fn sources(context: &Context<'_>, states: &[(SourceId, SourceState)])
     );
     for (id, state) in states {
         let facts = settings.source(id);
-        let title = plain::some_line(facts.and_then(|facts| facts.title.as_deref()))
+        let title = plain::some_line(facts.and_then(|facts| facts.title()))
             .or_else(|| plain::some_line(state.about.as_ref().map(|about| about.title.as_str())))
             .unwrap_or_else(|| id.to_string());
         let _ = writeln!(

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::files::{File, Picture, files, media, pictures};
 use super::names::Names;
 use super::plain;
-use super::{Extent, Settings};
+use super::{Extent, Facts, Settings};
 use crate::html as html_room;
 use crate::model::article::{Article, ArticleId, Sighting};
 use crate::model::entry::{Content, Entry, Person};
@@ -45,15 +45,12 @@ impl Context<'_> {
 
     /// Our feed of a public source.
     fn own_feed(&self, id: &SourceId) -> Option<String> {
-        let private = self.settings.source(id).is_some_and(|facts| facts.private);
+        let private = self.settings.source(id).is_some_and(Facts::is_private);
         (!private).then(|| self.link(&format!("sources/{id}.rss")))
     }
 
     fn source_title(&self, id: &SourceId, then: &str) -> String {
-        let configured = self
-            .settings
-            .source(id)
-            .and_then(|facts| facts.title.as_deref());
+        let configured = self.settings.source(id).and_then(|facts| facts.title());
         plain::some_line(configured)
             .or_else(|| plain::some_line(Some(then)))
             .unwrap_or_else(|| id.to_string())
@@ -466,7 +463,7 @@ fn also_in(
         let hidden = context
             .settings
             .source(source)
-            .is_some_and(|facts| facts.private);
+            .is_some_and(Facts::is_private);
         if leader.is_some_and(|leader| std::ptr::eq(leader, sighting))
             || (hidden && !context.private)
         {

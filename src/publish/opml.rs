@@ -22,15 +22,15 @@ pub(super) fn sources(
         let Some(facts) = context.settings.source(id) else {
             continue;
         };
-        let Some(url) = plain::url(&facts.url) else {
+        let Some(url) = plain::url(facts.url()) else {
             continue;
         };
         let about = state.about.as_ref();
-        let title = plain::some_line(facts.title.as_deref())
+        let title = plain::some_line(facts.title())
             .or_else(|| plain::some_line(about.map(|about| about.title.as_str())))
             .unwrap_or_else(|| id.to_string());
         let home = about.and_then(|about| plain::some_url(about.home_url.as_deref()));
-        let name = facts.category.as_deref().unwrap_or("Uncategorized");
+        let name = facts.category().unwrap_or("Uncategorized");
         let key = text::key(name);
         let configured = context.settings.label.categories.get(&key);
         let shown = configured

@@ -12,7 +12,6 @@ use super::{Error, Settings, index, opml, page, plain};
 use crate::label;
 use crate::model::article::{Article, ArticleId, Revision};
 use crate::model::label::Cursor;
-use crate::model::source::SourceId;
 use crate::model::time::Timestamp;
 use crate::text;
 
@@ -303,25 +302,21 @@ fn fastest(context: &Context<'_>, list: &List, articles: &[(Cursor, Arc<Article>
         List::Category(name) => Some(text::key(name)),
         _ => None,
     };
-    let shown: HashSet<&SourceId> = articles
+    let shown = articles
         .iter()
-        .flat_map(|(_, article)| article.head.seen_at.iter().map(|seen| &seen.source))
-        .collect();
-    let belongs = |facts: &&super::Facts| {
-        let listed = match list {
-            List::All | List::Popular | List::Search => true,
-            List::Category(_) => facts.category.as_deref().map(text::key) == shelf,
-            List::Source(id) => facts.id == *id,
-            List::Tag(_) | List::Output(_) => false,
-        };
-        (!facts.private || context.private) && (listed || shown.contains(&facts.id))
-    };
-    context
-        .settings
-        .sources
-        .iter()
-        .filter(belongs)
-        .map(|facts| facts.every.as_secs())
+        .flat_map(|(_, article)| &article.head.seen_at)
+        .filter_map(|seen| context.settings.source(&seen.source));
+    let sources = &context.settings.sources;
+    let listed = sources.iter().filter(|(name, facts)| match list {
+        List::All | List::Popular | List::Search => true,
+        List::Category(_) => facts.category().map(text::key) == shelf,
+        List::Source(id) => *name == id,
+        List::Tag(_) | List::Output(_) => false,
+    });
+    shown
+        .chain(listed.map(|(_, facts)| facts))
+        .filter(|facts| !facts.is_private() || context.private)
+        .map(|facts| facts.every().as_secs())
         .min()
         .unwrap_or(3600)
         .clamp(60, 3600)

@@ -35,7 +35,7 @@ pub(super) fn allowed(settings: &Settings, request: &Request) -> Result<(), Erro
             Some(output) if !output.restricted => Ok(()),
             _ => Err(Error::NotFound(format!("There is no output `{id}`."))),
         },
-        (List::Source(id), _) if settings.source(id).is_some_and(|facts| facts.private) => {
+        (List::Source(id), _) if settings.source(id).is_some_and(super::Facts::is_private) => {
             Err(Error::NotFound(format!("There is no source `{id}`.")))
         }
         _ => Ok(()),

@@ -58,9 +58,9 @@ impl Shape {
     /// The shape with these settings, `now` being the time of whatever is different.
     #[must_use]
     pub fn with(&self, settings: &Settings, now: Timestamp) -> Self {
-        let sources = settings.sources.iter().map(|facts| {
-            let look = (&facts.title, facts.private);
-            (facts.id.clone(), look_of(&look))
+        let sources = settings.sources.iter().map(|(id, facts)| {
+            let look = (facts.title(), facts.is_private());
+            (id.clone(), look_of(&look))
         });
         let outputs = settings.outputs.iter().map(|output| {
             let Output {
@@ -82,13 +82,13 @@ impl Shape {
         let listed: Vec<_> = settings
             .sources
             .iter()
-            .map(|facts| {
+            .map(|(id, facts)| {
                 (
-                    &facts.id,
-                    &facts.title,
-                    &facts.category,
-                    facts.private,
-                    &facts.url,
+                    id,
+                    facts.title(),
+                    facts.category(),
+                    facts.is_private(),
+                    facts.url(),
                 )
             })
             .collect();

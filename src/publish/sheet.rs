@@ -126,7 +126,7 @@ pub(super) fn naming(
             let shared = settings
                 .sources
                 .iter()
-                .any(|other| other.id != *id && other.title.as_deref() == Some(source_title));
+                .any(|(other, facts)| other != id && facts.title() == Some(source_title));
             let shown = if shared {
                 format!("{source_title} ({id})")
             } else {
@@ -209,7 +209,7 @@ pub(super) fn source_title(context: &Context<'_>, list: &List, items: &[Item]) -
         .iter()
         .find(|item| item.source.id == *id)
         .map(|item| item.source.title.clone())
-        .or_else(|| plain::some_line(facts.and_then(|facts| facts.title.as_deref())))
+        .or_else(|| plain::some_line(facts.and_then(|facts| facts.title())))
         .unwrap_or_else(|| id.to_string())
 }
 

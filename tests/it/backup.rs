@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aggd::model::article::{Key, Revision};
-use aggd::store::{self, Change, Error, Input, Store};
+use aggd::model::source::SourceState;
+use aggd::store::{self, Batch, Change, Error, Input, Store};
 
 use crate::furnished::{furnish, opened, options, seen};
 use crate::origin::{Origin, entry};
 use crate::program::output;
-use crate::samples::{article, batch, guid_key, hours, id, noon};
+use crate::samples::{article, batch, guid_key, hours, id, noon, source};
 use crate::town::{self, Town};
 
 /// Where a backup goes in a test.
@@ -89,6 +90,35 @@ async fn what_is_restored_is_what_was_there() {
         .unwrap();
     let rows = store.sightings(0, 100).await.unwrap();
     assert_eq!(rows.last().unwrap().1, id("blog", "new"));
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_has_the_states_that_still_wait_in_memory() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = opened(here.path()).await;
+    let blog = source("blog");
+    store.adopt(vec![(blog.clone(), noon())]).await.unwrap();
+    for (interval, routine) in [(1, false), (2, true)] {
+        let state = SourceState {
+            interval,
+            ..SourceState::default()
+        };
+        let lease = store.lease(&blog).await.unwrap().unwrap().lease;
+        let visit = Batch {
+            visit: Some((blog.clone(), Box::new(state), lease)),
+            routine,
+            ..Batch::default()
+        };
+        store.commit(visit, noon()).await.unwrap();
+    }
+    let bytes = backed_up(&store, None).await;
+    store.close().await.unwrap();
+
+    restored(there.path(), &[&bytes]).await.unwrap();
+    let store = opened(there.path()).await;
+    let state = store.state(&blog).await.unwrap().unwrap();
+    assert_eq!(state.interval, 2);
     store.close().await.unwrap();
 }
 

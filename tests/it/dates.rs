@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use aggd::model::source::{About, SourceState};
+use aggd::model::source::{About, Source, SourceState};
 use aggd::publish::document::{Coding, Document};
 use aggd::publish::{Settings, Shape};
 use aggd::store::{Batch, Change, Store};
 
 use super::origin::{Origin, Reply};
-use super::publish::{Desk, facts, settings};
+use super::publish::{Desk, configured, put, settings};
 use super::samples::{article, article_at, hours, id, source};
 use super::town::{Town, feed};
 
@@ -54,7 +54,7 @@ async fn another_source_leaves_the_feeds_of_the_others_alone() {
     );
     desk.publisher.reload(later(
         &before,
-        |settings| settings.sources.push(facts("third", None)),
+        |settings| put(settings, configured("third", None)),
         5,
     ));
     for (target, then) in targets.into_iter().zip(&then) {
@@ -87,7 +87,11 @@ async fn a_renamed_source_changes_what_shows_it_and_nothing_else() {
     for target in targets {
         then.push(desk.document(target).await);
     }
-    let rename = |settings: &mut Settings| settings.sources[0].title = Some("Our blog".to_owned());
+    let ours = Source {
+        title: Some("Our blog".to_owned()),
+        ..configured("blog", Some("tech"))
+    };
+    let rename = |settings: &mut Settings| put(settings, ours);
     let renamed = later(&before, rename, 4);
     desk.publisher.reload(renamed.clone());
     for ((target, then), changed) in targets
@@ -106,7 +110,7 @@ async fn a_renamed_source_changes_what_shows_it_and_nothing_else() {
     // Without its source the article goes by the publisher's name again, and that is news too.
     desk.publisher.reload(later(
         &renamed,
-        |settings| drop(settings.sources.remove(0)),
+        |settings| drop(settings.sources.pop_first()),
         6,
     ));
     let now = desk.document("/tags/Rust.atom").await;

@@ -175,14 +175,14 @@ async fn secrets_go_only_to_the_origin_they_are_configured_for() {
     there.serve("/outside", Reply::redirect(302, here.url("/back")));
     here.serve("/back", Reply::ok(FEED));
     let mut secret = source(&here.url("/feed"));
-    secret.headers = vec![
+    secret.manner_mut().headers = vec![
         (
             "Authorization".to_owned(),
             Secret::new("Bearer x".to_owned()),
         ),
         ("X-Key".to_owned(), Secret::new("k".to_owned())),
     ];
-    secret.user_agent = Some("special/1".to_owned());
+    secret.manner_mut().user_agent = Some("special/1".to_owned());
     document(fetcher().fetch(&secret, &SourceState::default(), NOW).await);
     let sent = |origin: &Origin, path: &str, name: &str| origin.requests(path)[0].header(name);
     for path in ["/feed", "/inside", "/back"] {
@@ -474,7 +474,7 @@ async fn bodies_and_heads_have_limits() {
         assert!(sent < 12 << 20, "{name}: {sent}");
     }
     let mut own = source(&origin.url("/feed"));
-    own.max_body = Some(10);
+    own.manner_mut().max_body = Some(10);
     origin.serve("/feed", Reply::ok(FEED));
     let failed = failure(fetcher.fetch(&own, &SourceState::default(), NOW).await);
     assert_eq!(failed.fault.text, "it is larger than 10 bytes");
@@ -604,7 +604,7 @@ async fn a_proxy_is_asked_where_one_is_configured() {
     proxy.serve(target, Reply::ok(FEED));
     let mut distant = source(target);
     let address = proxy.url("").replace("http://", "http://user:pass@");
-    distant.proxy = Some(Proxy::Url(Secret::new(address)));
+    distant.manner_mut().proxy = Some(Proxy::Url(Secret::new(address)));
     document(
         fetcher()
             .fetch(&distant, &SourceState::default(), NOW)
@@ -662,14 +662,14 @@ async fn untrusted_certificates_get_no_request() {
     let ca_file = home.path().join("ca.pem");
     std::fs::write(&ca_file, &tls.pem).unwrap();
     let mut trusting = source(&url);
-    trusting.ca_file = Some(ca_file);
+    trusting.manner_mut().ca_file = Some(ca_file);
     document(
         fetcher()
             .fetch(&trusting, &SourceState::default(), NOW)
             .await,
     );
     let mut careless = source(&url);
-    careless.accept_invalid_certs = true;
+    careless.manner_mut().accept_invalid_certs = true;
     document(
         fetcher()
             .fetch(&careless, &SourceState::default(), NOW)
@@ -677,7 +677,7 @@ async fn untrusted_certificates_get_no_request() {
     );
     assert_eq!(origin.count("/feed"), 2);
 
-    trusting.ca_file = Some(home.path().join("missing.pem"));
+    trusting.manner_mut().ca_file = Some(home.path().join("missing.pem"));
     let failed = failure(
         fetcher()
             .fetch(&trusting, &SourceState::default(), NOW)
@@ -694,11 +694,11 @@ async fn a_source_may_be_kept_to_http_1() {
     let origin = Origin::tls("127.0.0.1", Arc::new(config)).await;
     origin.serve("/feed", Reply::ok(FEED));
     let mut careless = source(&origin.url("/feed"));
-    careless.accept_invalid_certs = true;
+    careless.manner_mut().accept_invalid_certs = true;
     // The origin promises HTTP/2 and cannot speak it.
     let state = SourceState::default();
     failure(impatient().fetch(&careless, &state, NOW).await);
-    careless.http1_only = true;
+    careless.manner_mut().http1_only = true;
     document(fetcher().fetch(&careless, &state, NOW).await);
 }
 
@@ -737,7 +737,7 @@ async fn a_socks_proxy_is_asked_by_name() {
     origin.serve("/feed", Reply::ok(FEED));
     let (url, mut asked) = socks(origin.address()).await;
     let mut distant = source("http://feeds.example/feed");
-    distant.proxy = Some(Proxy::Url(Secret::new(url)));
+    distant.manner_mut().proxy = Some(Proxy::Url(Secret::new(url)));
     let state = SourceState::default();
     let fetcher = fetcher();
     document(fetcher.fetch(&distant, &state, NOW).await);
@@ -757,7 +757,7 @@ async fn https_never_leads_to_http() {
     plain.serve("/feed", Reply::ok(FEED));
     secure.serve("/feed", Reply::redirect(301, plain.url("/feed")));
     let mut careless = source(&secure.url("/feed"));
-    careless.accept_invalid_certs = true;
+    careless.manner_mut().accept_invalid_certs = true;
     let failed = failure(
         fetcher()
             .fetch(&careless, &SourceState::default(), NOW)

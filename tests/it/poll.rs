@@ -866,7 +866,7 @@ fn sources_that_meet_at_one_address_are_asked_for_once() {
             source
         };
         let mut secret = fixed("secret", new.url("/feed"));
-        secret.headers = vec![("X-Key".to_owned(), Secret::new("k".to_owned()))];
+        secret.manner_mut().headers = vec![("X-Key".to_owned(), Secret::new("k".to_owned()))];
         let round = Round::start(vec![
             fixed("a", old.url("/a")),
             fixed("b", old.url("/b")),

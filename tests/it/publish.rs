@@ -1,6 +1,6 @@
 //! What readers of the feeds see: names, pages, archives, what changes and what stays.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use aggd::metrics::Metrics;
 use aggd::model::article::ArticleId;
 use aggd::model::document::Document as Bytes;
 use aggd::model::entry::{Content, Entry, Feed};
-use aggd::model::source::{Secret, SourceId};
+use aggd::model::source::{Secret, Source, SourceId};
 use aggd::model::time::Timestamp;
 use aggd::parse;
 use aggd::publish::address::Request;
@@ -24,33 +24,36 @@ use tokio_util::sync::CancellationToken;
 use super::hostile;
 use super::samples::{Sample, article, article_at, batch, hours, id};
 
-pub(crate) fn facts(name: &str, category: Option<&str>) -> Facts {
-    Facts {
-        id: SourceId::new(name).unwrap(),
-        title: None,
+pub(crate) fn configured(name: &str, category: Option<&str>) -> Source {
+    let url = format!("https://user:secret@{name}.example/feed");
+    Source {
         category: category.map(str::to_owned),
-        private: false,
-        url: format!("https://user:secret@{name}.example/feed"),
-        every: Duration::from_mins(15),
+        ..Source::new(SourceId::new(name).unwrap(), &url)
     }
 }
 
+/// Adds a source to the configuration, or puts it in the place of the one with its name.
+pub(crate) fn put(settings: &mut Settings, source: Source) {
+    let facts = Facts::of(Arc::new(source.clone()), Duration::from_mins(15));
+    settings.sources.insert(source.id, facts);
+}
+
 pub(crate) fn settings() -> Settings {
-    Settings {
+    let mut settings = Settings {
         site: Site {
             public_url: "https://news.example.org/".parse().unwrap(),
             title: "Example planet".to_owned(),
         },
         options: publish::Options::default(),
         label: aggd::label::Options::default(),
-        sources: vec![
-            facts("blog", Some("tech")),
-            facts("ribao", Some("社会新闻")),
-        ],
+        sources: BTreeMap::new(),
         outputs: Vec::new(),
         only: None,
         shape: Shape::default(),
-    }
+    };
+    put(&mut settings, configured("blog", Some("tech")));
+    put(&mut settings, configured("ribao", Some("社会新闻")));
+    settings
 }
 
 /// A publisher over a store in memory, which follows it.
@@ -781,9 +784,11 @@ async fn what_is_found_has_pages_too() {
 #[tokio::test]
 async fn private_outputs_open_with_their_token_alone() {
     let mut settings = settings();
-    let mut intranet = facts("intranet", None);
-    intranet.private = true;
-    settings.sources.push(intranet);
+    let intranet = Source {
+        private: true,
+        ..configured("intranet", None)
+    };
+    put(&mut settings, intranet);
     let output = |id: &str, tokens: &[&str]| Output {
         id: id.to_owned(),
         restricted: !tokens.is_empty(),

@@ -121,20 +121,31 @@ impl Index {
         Ok(())
     }
 
+    /// Lets go of what was changed lately and sled has, too; false if sled does not have all of it yet.
+    pub(in crate::store) fn let_go(&self) -> bool {
+        let mut table = self.write();
+        if table.dirty > 0 {
+            return false;
+        }
+        table.volume = 0;
+        let all = std::mem::take(&mut table.slots);
+        drop(table);
+        // Taking so much apart takes a while, and nobody waits for it.
+        drop(all);
+        true
+    }
+
     /// Notes what sled has now, and lets go of what need not stay in memory.
     fn settle(&self, mark: Mark, written: Vec<Written>) {
         if self.read().is_full() {
             let mut table = self.write();
             table.sum = mark.sum;
             table.dirty = 0;
-            table.volume = 0;
             for (number, bytes) in written.into_iter().filter_map(|one| one.pack) {
                 table.settle_pack(number, bytes);
             }
-            let all = std::mem::take(&mut table.slots);
             drop(table);
-            // Taking so much apart takes a while, and nobody waits for it.
-            drop(all);
+            self.let_go();
             return;
         }
         let mut table = self.write();
@@ -169,6 +180,23 @@ mod tests {
             })
             .unwrap();
         all
+    }
+
+    #[test]
+    fn only_what_sled_has_goes_from_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::new(Table::create(dir.path(), CACHE, Pos::default()).unwrap());
+        let places: Vec<Place> = (0..500).map(|number| (number * 7, number)).collect();
+        for place in &places {
+            index.write().insert(SET, *place).unwrap();
+        }
+        assert!(!index.let_go());
+        assert_eq!(members(&index.read()), places);
+        index.flush().unwrap();
+        assert!(index.read().volume() > 0);
+        assert!(index.let_go());
+        assert_eq!(index.read().volume(), 0);
+        assert_eq!(members(&index.read()), places);
     }
 
     /// A kill may come before any item of a flush. What is found then is all of the flush or nothing of it.
