@@ -67,7 +67,7 @@ pub use verify::Verified;
 pub struct Options {
     /// Directory of log and index.
     pub path: PathBuf,
-    /// Bytes that the index may cache.
+    /// Bytes of memory for caches: half for the index, half for articles.
     pub cache: u64,
     /// What to keep.
     pub keep: Keep,

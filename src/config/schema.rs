@@ -165,7 +165,7 @@ static STORE: &[Key] = &[
     key(
         "cache",
         Shape::Size,
-        "Memory that the index may use as a cache.",
+        "Memory that the store may use as a cache: half for its index, half for articles.",
     ),
     key(
         "keep",
