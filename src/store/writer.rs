@@ -37,8 +37,8 @@ const STATES_AFTER: Duration = Duration::from_secs(30);
 /// How long what changed waits for sled while there is nothing else to do, and how long at most. The log has it already.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
 const FLUSH_AT_LAST: Duration = Duration::from_secs(5);
-/// How long items of the index that were changed stay in memory at most, once sled has them: the next change may concern
-/// the same ones, but of many sources each has its own.
+/// How often items of the index that sled has leave memory: the next change may concern the same ones, but of many sources
+/// each has its own.
 const WARM: Duration = Duration::from_mins(1);
 /// Below this, nothing is written: sled must never meet a full disk.
 const RESERVE: u64 = 24 << 20;
@@ -71,6 +71,7 @@ pub(super) struct Writer {
     pub(super) number: u64,
     pub(super) epoch: u32,
     last_flush: Instant,
+    /// When the index last let go of all that sled has.
     warm_since: Instant,
     /// Since when states of visits that brought nothing have been waiting.
     light_since: Option<Instant>,
