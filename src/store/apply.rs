@@ -139,10 +139,7 @@ fn enlist(
     delist(table, frame, touched, stand.seq, &stand.left)?;
     let head = &stand.head;
     for scope in lists::lists(head) {
-        join(table, frame.number, &scope, stand.seq, head)?;
-        if let Some(at) = touched {
-            touch(table, &scope, head.published, stand.seq, at)?;
-        }
+        join(table, frame.number, touched, &scope, stand.seq, head)?;
     }
     if head.private {
         for scope in lists::narrowing(head) {

@@ -12,8 +12,9 @@ mod redo;
 mod renew;
 mod sets;
 mod value;
+mod warm;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -26,9 +27,10 @@ use super::log::Pos;
 use super::packed::{self, LAST, NameRec, Rec};
 use crate::model::source::SourceId;
 
-use disk::{Stored, Sum, guarded, hex, open_db, refused};
+use disk::{Sum, guarded, hex, open_db, refused};
 use renew::Successor;
-use value::{Slot, decode, encode, weight};
+use value::{REC, decode, encode};
+use warm::Warm;
 
 pub(super) use disk::panic_text;
 pub(super) use figures::Figures;
@@ -46,12 +48,9 @@ pub(super) struct Index {
 pub(super) struct Table {
     db: Option<sled::Db>,
     dir: PathBuf,
-    slots: BTreeMap<Vec<u8>, Slot>,
+    warm: Warm,
     /// All packs of articles as sled has them, by number: each page of a list needs fifty of them, and they are short.
     packs: HashMap<u64, Box<[u8]>>,
-    /// Estimate of the bytes in `slots`.
-    volume: usize,
-    dirty: usize,
     sum: Sum,
     /// Size of sled's files when they were fresh.
     fresh: u64,
@@ -79,10 +78,8 @@ impl Table {
                 fresh: disk::fresh(&db)?,
                 db: Some(db),
                 dir: owned,
-                slots: BTreeMap::new(),
+                warm: Warm::default(),
                 packs,
-                volume: 0,
-                dirty: 0,
                 sum: mark.sum,
                 successor: None,
                 applied: mark.applied,
@@ -98,10 +95,8 @@ impl Table {
         Ok(Self {
             db: Some(db),
             dir: dir.to_owned(),
-            slots: BTreeMap::new(),
+            warm: Warm::default(),
             packs: HashMap::new(),
-            volume: 0,
-            dirty: 0,
             sum: Sum::default(),
             fresh: 0,
             successor: None,
@@ -146,7 +141,7 @@ impl Table {
 
     /// Items that sled does not have yet, or not in this form.
     pub(super) fn dirty(&self) -> usize {
-        self.dirty
+        self.warm.dirty()
     }
 
     fn db(&self) -> Result<&sled::Db, Error> {
@@ -159,8 +154,8 @@ impl Table {
 
     /// The item under a key; `upper` matters for chunks only.
     fn look(&self, key: &[u8]) -> Result<Option<Value>, Error> {
-        if let Some(slot) = self.slots.get(key) {
-            return Ok(match &slot.value {
+        if let Some(value) = self.warm.get(key) {
+            return Ok(match value {
                 Value::Gone => None,
                 value => Some(value.clone()),
             });
@@ -171,40 +166,10 @@ impl Table {
         decode(key, &bytes, LAST).map(Some)
     }
 
-    /// Brings an item into memory so that it can be changed.
-    fn hold(&mut self, key: &[u8]) -> Result<(), Error> {
-        if self.slots.contains_key(key) {
-            return Ok(());
-        }
-        let (value, stored) = match self.stored(key)? {
-            Some(bytes) => (decode(key, &bytes, LAST)?, Some(Stored::of(key, &bytes))),
-            None => (Value::Gone, None),
-        };
-        self.insert_slot(key.to_vec(), value, stored, false);
-        Ok(())
-    }
-
-    fn insert_slot(&mut self, key: Vec<u8>, value: Value, stored: Option<Stored>, dirty: bool) {
-        self.volume += weight(&key, &value);
-        self.dirty += usize::from(dirty);
-        self.slots.insert(
-            key,
-            Slot {
-                value,
-                stored,
-                dirty,
-            },
-        );
-    }
-
-    /// Puts a value in the place of whatever is there; the key is in memory already.
+    /// Puts a value in the place of whatever is there.
     fn set(&mut self, key: &[u8], value: Value) -> Result<(), Error> {
-        self.hold(key)?;
-        let slot = self.slots.get_mut(key).expect("just held");
-        self.volume = (self.volume + weight(key, &value)).saturating_sub(weight(key, &slot.value));
-        slot.value = value;
-        self.dirty += usize::from(!slot.dirty);
-        slot.dirty = true;
+        let db = self.db.as_ref().ok_or(Error::Closed)?;
+        self.warm.hold(key, db)?.replace(key, value);
         Ok(())
     }
 
@@ -213,8 +178,8 @@ impl Table {
     /// What is known of an article.
     pub(super) fn article(&self, seq: u64) -> Result<Option<Rec>, Error> {
         let key = packed::pack_key(seq);
-        if let Some(slot) = self.slots.get(key.as_slice()) {
-            let Value::Pack(pack) = &slot.value else {
+        if let Some(value) = self.warm.get(&key) {
+            let Value::Pack(pack) = value else {
                 return Ok(None);
             };
             let found = pack.binary_search_by_key(&seq, |(seq, _)| *seq);
@@ -246,16 +211,15 @@ impl Table {
     /// Keeps what is known of an article, or forgets it; gives what was known before.
     pub(super) fn put_article(&mut self, seq: u64, rec: Option<Rec>) -> Result<Option<Rec>, Error> {
         let key = packed::pack_key(seq);
-        self.hold(&key)?;
-        let mut pack = match self.slots.get(&key).map(|slot| slot.value.clone()) {
-            Some(Value::Pack(pack)) => pack,
-            _ => Arc::default(),
-        };
-        // The slot's own copy goes first, so that the change is made in place.
-        if let Some(slot) = self.slots.get_mut(&key) {
-            slot.value = Value::Gone;
+        let db = self.db.as_ref().ok_or(Error::Closed)?;
+        let mut held = self.warm.hold(&key, db)?;
+        if !matches!(held.value, Value::Pack(_)) {
+            *held.value = Value::Pack(Arc::default());
         }
-        let all = Arc::make_mut(&mut pack);
+        let Value::Pack(pack) = &mut *held.value else {
+            return Err(damaged(&key));
+        };
+        let all = Arc::make_mut(pack);
         let at = all.binary_search_by_key(&seq, |(seq, _)| *seq);
         if let Some(rec) = &rec {
             self.figures.add(seq, rec);
@@ -265,7 +229,7 @@ impl Table {
             (Ok(at), None) => Some(all.remove(at).1),
             (Err(at), Some(rec)) => {
                 all.insert(at, (seq, rec));
-                self.volume += 150;
+                held.grow(REC);
                 None
             }
             (Err(_), None) => None,
@@ -273,15 +237,9 @@ impl Table {
         if let Some(old) = &old {
             self.figures.take(old);
         }
-        let value = if pack.is_empty() {
-            Value::Gone
-        } else {
-            Value::Pack(pack)
-        };
-        let slot = self.slots.get_mut(&key).expect("just held");
-        slot.value = value;
-        self.dirty += usize::from(!slot.dirty);
-        slot.dirty = true;
+        if matches!(held.value, Value::Pack(pack) if pack.is_empty()) {
+            *held.value = Value::Gone;
+        }
         Ok(old)
     }
 
@@ -298,9 +256,9 @@ impl Table {
     /// A list by its kind and name, made if it is new, to be changed.
     pub(super) fn name_mut(&mut self, kind: u8, name: &str) -> Result<&mut NameRec, Error> {
         let key = name_key(kind, name);
-        self.hold(&key)?;
-        let slot = self.slots.get_mut(&key).expect("just held");
-        if !matches!(slot.value, Value::Name(_)) {
+        let db = self.db.as_ref().ok_or(Error::Closed)?;
+        let mut held = self.warm.hold(&key, db)?;
+        if !matches!(held.value, Value::Name(_)) {
             let id = if kind == b'o' {
                 0
             } else {
@@ -312,15 +270,13 @@ impl Table {
             {
                 self.figures.source_names.insert(id, source);
             }
-            self.volume += 100;
-            slot.value = Value::Name(Arc::new(NameRec {
+            let rec = NameRec {
                 id,
                 ..NameRec::default()
-            }));
+            };
+            held.replace(&key, Value::Name(Arc::new(rec)));
         }
-        self.dirty += usize::from(!slot.dirty);
-        slot.dirty = true;
-        let Value::Name(rec) = &mut slot.value else {
+        let Value::Name(rec) = held.value else {
             return Err(damaged(&key));
         };
         Ok(Arc::make_mut(rec))
@@ -351,8 +307,8 @@ impl Table {
     ) -> Result<Vec<(Vec<u8>, Value)>, Error> {
         let begin = after.map_or(Bound::Included(prefix), Bound::Excluded);
         let mut warm = self
-            .slots
-            .range::<[u8], _>((begin, Bound::Unbounded))
+            .warm
+            .range((begin, Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(prefix))
             .peekable();
         let mut cold = self
@@ -371,17 +327,17 @@ impl Table {
                 None => None,
             };
             let from_memory = match (&stored, warm.peek()) {
-                (Some(stored), Some((key, _))) => key.as_slice() <= stored.as_ref(),
+                (Some(stored), Some((key, _))) => *key <= stored,
                 (None, Some(_)) => true,
                 (_, None) => false,
             };
             if from_memory {
                 let (key, slot) = warm.next().expect("just peeked");
-                if stored.is_some_and(|stored| stored.as_ref() == key.as_slice()) {
+                if stored.is_some_and(|stored| stored == *key) {
                     cold.next();
                 }
                 if !matches!(slot.value, Value::Gone) {
-                    all.push((key.clone(), slot.value.clone()));
+                    all.push((key.to_vec(), slot.value.clone()));
                 }
             } else {
                 let Some(Ok((key, bytes))) = cold.next() else {

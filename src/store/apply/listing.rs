@@ -37,18 +37,19 @@ pub(super) fn hidden_prefix(table: &mut Table, scope: &Scope) -> Result<[u8; 5],
     Ok(prefix)
 }
 
-/// Has an article stand in a list, where and as its head says.
+/// Has an article stand in a list, where and as its head says, and moves the list's `touched` if that is among its newest.
 pub(super) fn join(
     table: &mut Table,
     number: u64,
+    touched: Option<Timestamp>,
     scope: &Scope,
     seq: u64,
     head: &Head,
 ) -> Result<(), Error> {
-    let list = prefix(table, scope)?;
+    let (kind, name) = scope_parts(scope);
+    let list = list_prefix(kind, table.name_mut(kind, name)?.id);
     let bare = packed::place(head.published, seq, 0);
     let before = standing(table, &list, bare)?;
-    let (kind, name) = scope_parts(scope);
     let rec = table.name_mut(kind, name)?;
     rec.known = true;
     if let Some(old) = before {
@@ -60,12 +61,18 @@ pub(super) fn join(
     let spelling = lists::spelling(head, scope).map_or(OTHER, |text| spelling_of(rec, text));
     count_spelling(rec, spelling, true);
     spell(rec, number);
+    let (count, before_touched) = (rec.count, rec.touched);
     let place = packed::place(head.published, seq, spelling);
     if before != Some(place) {
         if let Some(old) = before {
             table.remove(&list, old)?;
         }
         table.insert(&list, place)?;
+    }
+    if let Some(at) = touched.filter(|at| before_touched < *at)
+        && is_shown(table, &list, bare, count)?
+    {
+        table.name_mut(kind, name)?.touched = at;
     }
     Ok(())
 }
@@ -181,15 +188,17 @@ pub(super) fn touch(
     if rec.touched >= at {
         return Ok(());
     }
-    if rec.count > SHOWN {
-        let list = list_prefix(kind, rec.id);
-        let behind = packed::place(published, seq, OTHER);
-        if newer_than(table, &list, behind, SHOWN)? >= SHOWN {
-            return Ok(());
-        }
+    let list = list_prefix(kind, rec.id);
+    if is_shown(table, &list, packed::place(published, seq, 0), rec.count)? {
+        table.name_mut(kind, name)?.touched = at;
     }
-    table.name_mut(kind, name)?.touched = at;
     Ok(())
+}
+
+/// True if a place is among the newest of a list that has so many.
+fn is_shown(table: &Table, list: &[u8], bare: packed::Place, count: u64) -> Result<bool, Error> {
+    let behind = (bare.0, bare.1 | u64::from(OTHER));
+    Ok(count <= SHOWN || newer_than(table, list, behind, SHOWN)? < SHOWN)
 }
 
 /// How many members stand behind a place, counted up to `most`.

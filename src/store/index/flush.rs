@@ -1,8 +1,11 @@
 //! From memory to sled: what changed since the last flush goes there while readers go on.
 
+use parking_lot::RwLockWriteGuard;
+
 use super::disk::{Mark, Stored, refused};
 use super::redo::{self, Redo};
-use super::{Index, Table, Value, encode, give_way, step_aside, weight};
+use super::warm::Key;
+use super::{Index, Table, encode, give_way, step_aside};
 use crate::store::Error;
 use crate::store::packed;
 
@@ -13,7 +16,7 @@ const AT_ONCE: usize = 128;
 
 /// An item on its way to sled.
 struct Written {
-    key: Box<[u8]>,
+    key: Key,
     /// What sled will have of it.
     stored: Option<Stored>,
     /// Its bytes, if they stay in memory.
@@ -32,7 +35,7 @@ impl Table {
 
     /// Estimate of the bytes of items that are in memory.
     pub(in crate::store) fn volume(&self) -> u64 {
-        self.volume as u64
+        self.warm.volume() as u64
     }
 
     /// True if they should go to sled, and then all of them: what stayed would count again at once.
@@ -44,8 +47,8 @@ impl Table {
     fn changes(&self) -> (Redo, Vec<Written>) {
         let mut redo = Redo::behind(self.sum);
         let mut sum = self.sum;
-        let mut written = Vec::with_capacity(self.dirty);
-        for (key, slot) in self.slots.iter().filter(|(_, slot)| slot.dirty) {
+        let mut written = Vec::with_capacity(self.warm.dirty());
+        for (key, slot) in self.warm.changed() {
             let bytes = encode(key, &slot.value);
             if let Some(stored) = slot.stored {
                 sum.take(key, stored);
@@ -55,7 +58,7 @@ impl Table {
             }
             redo.push(key, bytes.as_deref());
             written.push(Written {
-                key: key.as_slice().into(),
+                key: key.clone(),
                 stored: bytes.as_ref().map(|bytes| Stored::of(key, bytes)),
                 pack: packed::pack_begin(key)
                     .map(|begin| (begin / packed::PACK, bytes.map(Vec::into_boxed_slice))),
@@ -73,19 +76,6 @@ impl Table {
             Some(bytes) => self.packs.insert(number, bytes),
             None => self.packs.remove(&number),
         };
-    }
-
-    fn settle(&mut self, key: &[u8], stored: Option<Stored>) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        self.dirty -= usize::from(slot.dirty);
-        slot.stored = stored;
-        slot.dirty = false;
-        if matches!(slot.value, Value::Gone) {
-            self.volume = self.volume.saturating_sub(weight(key, &Value::Gone));
-            self.slots.remove(key);
-        }
     }
 }
 
@@ -123,16 +113,12 @@ impl Index {
 
     /// Lets go of what was changed lately and sled has, too; false if sled does not have all of it yet.
     pub(in crate::store) fn let_go(&self) -> bool {
-        let mut table = self.write();
-        if table.dirty > 0 {
-            return false;
+        let table = self.write();
+        let sled_has_all = table.dirty() == 0;
+        if sled_has_all {
+            empty(table);
         }
-        table.volume = 0;
-        let all = std::mem::take(&mut table.slots);
-        drop(table);
-        // Taking so much apart takes a while, and nobody waits for it.
-        drop(all);
-        true
+        sled_has_all
     }
 
     /// Notes what sled has now, and lets go of what need not stay in memory.
@@ -140,12 +126,10 @@ impl Index {
         if self.read().is_full() {
             let mut table = self.write();
             table.sum = mark.sum;
-            table.dirty = 0;
             for (number, bytes) in written.into_iter().filter_map(|one| one.pack) {
                 table.settle_pack(number, bytes);
             }
-            drop(table);
-            self.let_go();
+            empty(table);
             return;
         }
         let mut table = self.write();
@@ -157,9 +141,16 @@ impl Index {
             if let Some((number, bytes)) = one.pack {
                 table.settle_pack(number, bytes);
             }
-            table.settle(&one.key, one.stored);
+            table.warm.settle(&one.key, one.stored);
         }
     }
+}
+
+/// Lets go of all items in memory. Taking so much apart takes a while, and nobody waits for it.
+fn empty(mut table: RwLockWriteGuard<'_, Table>) {
+    let all = std::mem::take(&mut table.warm);
+    drop(table);
+    drop(all);
 }
 
 #[cfg(test)]

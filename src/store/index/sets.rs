@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::disk::{Stored, refused};
+use super::warm::Key;
 use super::{Table, Value, damaged, decode};
 use crate::store::Error;
 use crate::store::packed::{self, Coding, LAST, Place};
@@ -18,34 +19,30 @@ pub(in crate::store) struct Chunk {
 }
 
 impl Table {
-    /// The chunk whose range contains a place, by key. It is in memory afterwards.
-    fn locate(&mut self, prefix: &[u8], place: Place) -> Result<Option<Vec<u8>>, Error> {
-        if let Some(key) = self.warm_chunk(prefix, place) {
-            return Ok(Some(key.clone()));
-        }
+    /// Brings the chunk whose range contains a place into memory; false if sled has none, either.
+    fn warm_up(&mut self, prefix: &[u8], place: Place) -> Result<bool, Error> {
         let Some((key, bytes, upper)) = self.cold_chunk(prefix, place)? else {
-            return Ok(None);
+            return Ok(false);
         };
         let value = decode(&key, &bytes, upper)?;
-        let stored = Some(Stored::of(&key, &bytes));
-        let key = key.to_vec();
-        self.insert_slot(key.clone(), value, stored, false);
-        Ok(Some(key))
+        let stored = Stored::of(&key, &bytes);
+        self.warm.take_in(key, value, stored);
+        Ok(true)
     }
 
-    fn warm_chunk(&self, prefix: &[u8], place: Place) -> Option<&Vec<u8>> {
-        let key = packed::chunk_key(prefix, place);
-        let below = self
-            .slots
-            .range::<[u8], _>((Bound::Included(prefix), Bound::Included(key.as_slice())));
-        for (key, slot) in below.rev() {
-            match &slot.value {
-                Value::Set(chunk) if chunk.upper > place => return Some(key),
-                Value::Gone => {}
-                _ => return None,
-            }
+    /// Changes the chunk whose range contains a place. It counts as changed if the work says so; then its key is given, too.
+    /// `None` if there is no such chunk.
+    fn change(
+        &mut self,
+        prefix: &[u8],
+        place: Place,
+        mut work: impl FnMut(&mut Chunk) -> bool,
+    ) -> Result<Option<Option<Key>>, Error> {
+        let changed = self.warm.change_chunk(prefix, place, &mut work);
+        if changed.is_some() || !self.warm_up(prefix, place)? {
+            return Ok(changed);
         }
-        None
+        Ok(self.warm.change_chunk(prefix, place, work))
     }
 
     fn cold_chunk(
@@ -60,7 +57,7 @@ impl Table {
         };
         let (key, bytes) = found.map_err(refused)?;
         // A chunk that is in memory covers what it says there; one that is gone covers nothing.
-        if !key.starts_with(prefix) || self.slots.contains_key(key.as_ref()) {
+        if !key.starts_with(prefix) || self.warm.get(&key).is_some() {
             return Ok(None);
         }
         let next = db.range::<&[u8], _>((Bound::Excluded(key.as_ref()), Bound::Unbounded));
@@ -77,10 +74,7 @@ impl Table {
         prefix: &[u8],
         place: Place,
     ) -> Result<Option<(Place, Arc<Chunk>)>, Error> {
-        if let Some(key) = self.warm_chunk(prefix, place) {
-            let Some(Value::Set(chunk)) = self.slots.get(key).map(|slot| &slot.value) else {
-                return Ok(None);
-            };
+        if let Some((key, chunk)) = self.warm.chunk(prefix, place) {
             let begin = packed::chunk_place(key, prefix).unwrap_or_default();
             return Ok(Some((begin, Arc::clone(chunk))));
         }
@@ -112,7 +106,7 @@ impl Table {
         }
         let bound = packed::chunk_key(prefix, begin);
         let below = (Bound::Included(prefix), Bound::Excluded(bound.as_slice()));
-        let mut warm = self.slots.range::<[u8], _>(below).rev().peekable();
+        let mut warm = self.warm.range(below).rev().peekable();
         let mut cold = self.db()?.range::<&[u8], _>(below).rev().peekable();
         while all.len() < most && upper != (0, 0) {
             let stored = match cold.peek() {
@@ -120,7 +114,7 @@ impl Table {
                 Some(Err(error)) => return Err(refused(error.clone())),
                 None => None,
             };
-            let in_memory = warm.peek().map(|(key, _)| key.as_slice());
+            let in_memory = warm.peek().map(|(key, _)| key.as_ref());
             let (key, chunk) = match (in_memory, stored) {
                 (None, None) => break,
                 (Some(key), stored)
@@ -141,7 +135,7 @@ impl Table {
                         break;
                     };
                     match decode(&key, &bytes, upper)? {
-                        Value::Set(chunk) => (key.to_vec(), chunk),
+                        Value::Set(chunk) => (key, chunk),
                         _ => return Err(damaged(&key)),
                     }
                 }
@@ -154,20 +148,9 @@ impl Table {
 
     /// Adds a member; false if it was there.
     pub(in crate::store) fn insert(&mut self, prefix: &[u8], place: Place) -> Result<bool, Error> {
-        let Some(key) = self.locate(prefix, place)? else {
-            let chunk = Chunk {
-                places: vec![place],
-                upper: LAST,
-            };
-            self.set(
-                &packed::chunk_key(prefix, (0, 0)),
-                Value::Set(Arc::new(chunk)),
-            )?;
-            return Ok(true);
-        };
         let most = Coding::of(prefix).most();
         let mut split = None;
-        let added = self.change(&key, |chunk| {
+        let added = self.change(prefix, place, |chunk| {
             let Err(at) = chunk.places.binary_search(&place) else {
                 return false;
             };
@@ -182,21 +165,29 @@ impl Table {
             }
             true
         })?;
-        if let Some(right) = split {
-            let key = packed::chunk_key(prefix, right.places[0]);
+        let (begin, more) = match (added, split) {
+            (None, _) => {
+                let chunk = Chunk {
+                    places: vec![place],
+                    upper: LAST,
+                };
+                ((0, 0), chunk)
+            }
             // What sled may hold under this key was taken away before.
-            self.set(&key, Value::Set(Arc::new(right)))?;
-        }
-        Ok(added)
+            (Some(_), Some(right)) => (right.places[0], right),
+            (Some(key), None) => return Ok(key.is_some()),
+        };
+        self.set(
+            &packed::chunk_key(prefix, begin),
+            Value::Set(Arc::new(more)),
+        )?;
+        Ok(true)
     }
 
     /// Takes a member away; false if it was not there.
     pub(in crate::store) fn remove(&mut self, prefix: &[u8], place: Place) -> Result<bool, Error> {
-        let Some(key) = self.locate(prefix, place)? else {
-            return Ok(false);
-        };
         let mut left = 0;
-        let removed = self.change(&key, |chunk| {
+        let removed = self.change(prefix, place, |chunk| {
             let found = chunk.places.binary_search(&place);
             if let Ok(at) = found {
                 chunk.places.remove(at);
@@ -204,16 +195,19 @@ impl Table {
             left = chunk.places.len();
             found.is_ok()
         })?;
-        if removed && left < Coding::of(prefix).most() / 4 {
+        let Some(Some(key)) = removed else {
+            return Ok(false);
+        };
+        if left < Coding::of(prefix).most() / 4 {
             self.merge(prefix, &key)?;
         }
-        Ok(removed)
+        Ok(true)
     }
 
     /// Joins a chunk that has become small with the one before it.
     fn merge(&mut self, prefix: &[u8], key: &[u8]) -> Result<(), Error> {
         let begin = packed::chunk_place(key, prefix).unwrap_or_default();
-        let Some(Value::Set(small)) = self.slots.get(key).map(|slot| slot.value.clone()) else {
+        let Some(Value::Set(small)) = self.warm.get(key).cloned() else {
             return Ok(());
         };
         if begin == (0, 0) {
@@ -223,48 +217,24 @@ impl Table {
             }
             return Ok(());
         }
-        let before = (begin.0, begin.1.wrapping_sub(1));
         let before = if begin.1 == 0 {
             (begin.0.saturating_sub(1), u64::MAX)
         } else {
-            before
-        };
-        let Some(left) = self.locate(prefix, before)? else {
-            return Ok(());
+            (begin.0, begin.1 - 1)
         };
         let most = Coding::of(prefix).most();
-        let mut joined = false;
-        self.change(&left, |chunk| {
-            if chunk.places.len() + small.places.len() <= most * 3 / 4 {
+        let joined = self.change(prefix, before, |chunk| {
+            let fits = chunk.places.len() + small.places.len() <= most * 3 / 4;
+            if fits {
                 chunk.places.extend_from_slice(&small.places);
                 chunk.upper = small.upper;
-                joined = true;
             }
-            joined
+            fits
         })?;
-        if joined {
+        if let Some(Some(_)) = joined {
             self.set(key, Value::Gone)?;
         }
         Ok(())
-    }
-
-    /// Changes a chunk that is in memory. It counts as changed if the work says so.
-    fn change(&mut self, key: &[u8], work: impl FnOnce(&mut Chunk) -> bool) -> Result<bool, Error> {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return Err(damaged(key));
-        };
-        let Value::Set(chunk) = &mut slot.value else {
-            return Err(damaged(key));
-        };
-        let before = chunk.places.len();
-        let chunk = Arc::make_mut(chunk);
-        let changed = work(chunk);
-        self.volume = (self.volume + chunk.places.len() * 16).saturating_sub(before * 16);
-        if changed {
-            self.dirty += usize::from(!slot.dirty);
-            slot.dirty = true;
-        }
-        Ok(changed)
     }
 
     /// Members from a place on, in ascending order, while `each` says so.

@@ -55,12 +55,17 @@ pub(super) fn encode(key: &[u8], value: &Value) -> Option<Vec<u8>> {
     }
 }
 
+/// Estimate of the bytes of an article's record in memory.
+pub(super) const REC: usize = 150;
+/// Bytes of a place.
+pub(super) const PLACE: usize = size_of::<Place>();
+
 /// Estimate of the bytes that an item takes in memory.
 pub(super) fn weight(key: &[u8], value: &Value) -> usize {
     let inner = match value {
         Value::Gone => 0,
-        Value::Set(chunk) => chunk.places.len() * 16,
-        Value::Pack(pack) => pack.len() * 150,
+        Value::Set(chunk) => chunk.places.len() * PLACE,
+        Value::Pack(pack) => pack.len() * REC,
         Value::Name(name) => {
             80 + name.months.len() * 16 + name.spellings.len() * 48 + name.shown.len()
         }
