@@ -82,7 +82,7 @@ impl Decision {
 }
 
 /// Decides on each candidate of one document, in its order. `holder` names the article that a key leads to, `buried` the
-/// keys of purged ones.
+/// keys of purged ones; neither is asked for what stood there before.
 #[must_use]
 pub fn decide(
     candidates: &[Candidate],
@@ -95,12 +95,16 @@ pub fn decide(
         if !seen.insert(candidate.guid) {
             return Decision::Repeated;
         }
+        // It was kept. If it is gone since, whatever took it away decides, not that it is still listed.
+        if candidate.mark.unchanged {
+            return Decision::Known;
+        }
         if let Some(head) = holder(candidate.guid) {
             let same = |at: &SeenAt| {
                 at.guid_key == candidate.sighting.guid_key
                     && at.text_hash == candidate.sighting.text_hash
             };
-            return if candidate.mark.unchanged || head.seen_at.iter().any(same) {
+            return if head.seen_at.iter().any(same) {
                 Decision::Known
             } else {
                 Decision::Edited(head.id)
@@ -108,10 +112,6 @@ pub fn decide(
         }
         if candidate.keys().any(buried) {
             return Decision::Buried;
-        }
-        // It was kept and is gone since: whatever took it away decides, not that it is still listed.
-        if candidate.mark.unchanged {
-            return Decision::Known;
         }
         // What is private is no copy of what is public, even if its source was public once.
         let by_url = candidate.url.and_then(holder);

@@ -90,6 +90,30 @@ fn a_purged_article_does_not_come_back_under_either_key() {
 }
 
 #[test]
+fn what_stood_there_before_is_not_looked_up() {
+    let mut candidates = [copy("a", 1, Some(10), 5), copy("a", 2, Some(11), 6)];
+    candidates[0].mark.unchanged = true;
+    let asked = std::cell::RefCell::new(Vec::new());
+    let ask = |key: Key| asked.borrow_mut().push(key);
+    let holder = |key| {
+        ask(key);
+        None
+    };
+    let buried = |key| {
+        ask(key);
+        false
+    };
+    assert_eq!(
+        decide(&candidates, &holder, &buried),
+        [Decision::Known, Decision::New]
+    );
+    let of_the_other: Vec<Key> = candidates[1].keys().collect();
+    let asked = asked.into_inner();
+    assert!(asked.iter().all(|key| of_the_other.contains(key)));
+    assert!(!asked.is_empty());
+}
+
+#[test]
 fn one_document_may_repeat_itself() {
     let candidates = [
         copy("a", 1, Some(10), 5),

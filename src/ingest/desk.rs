@@ -25,6 +25,8 @@ pub(super) struct Desk<'a> {
     /// What comparing texts brought, if texts are compared.
     findings: near::Findings,
     merges: Vec<Merge>,
+    /// Entries whose guid and address led to two stories: by the next visit these are one, or somebody parted them.
+    between: HashSet<usize>,
 }
 
 /// Two stories that turn out to be one.
@@ -46,11 +48,9 @@ impl<'a> Desk<'a> {
         options: &'a Options,
         texts: &mut near::Texts,
     ) -> Result<Self, store::Error> {
-        let keys: Vec<Key> = reading
-            .candidates
-            .iter()
-            .flat_map(Candidate::keys)
-            .collect();
+        // Most entries stood there at the last visit: nothing need be looked up for them.
+        let unknown = reading.candidates.iter().filter(|one| !one.mark.unchanged);
+        let keys: Vec<Key> = unknown.flat_map(Candidate::keys).collect();
         let known = store.known(&keys).await?;
         let heads: HashMap<Key, &Arc<Head>> =
             known.hits.iter().map(|(key, head)| (*key, head)).collect();
@@ -83,7 +83,8 @@ impl<'a> Desk<'a> {
             }
         }
         let mut merges = Vec::new();
-        let shown = shown.into_iter().map(|(a, b)| (a, b, None));
+        let between = shown.iter().map(|(number, ..)| *number).collect();
+        let shown = shown.into_iter().map(|(_, a, b)| (a, b, None));
         let strays = std::mem::take(&mut findings.strays);
         let strays = strays
             .into_iter()
@@ -103,18 +104,21 @@ impl<'a> Desk<'a> {
             works,
             findings,
             merges,
+            between,
         })
     }
 
-    /// The fingerprints of what is or was kept, and whether it was before this visit. A rule may still drop what was not.
+    /// The fingerprints of what is or was kept and need not be looked at again, and whether it was before this visit. A rule
+    /// may still drop what was not.
     pub(super) fn kept(&self) -> Vec<(u64, bool)> {
         let decided = self.reading.candidates.iter().zip(&self.decisions);
         decided
-            .filter(|(candidate, decision)| {
+            .enumerate()
+            .filter(|(number, (candidate, decision))| {
                 let is_kept = !matches!(decision, Decision::Buried | Decision::Repeated);
-                is_kept && candidate.mark.fingerprint != 0
+                is_kept && candidate.mark.fingerprint != 0 && !self.between.contains(number)
             })
-            .map(|(candidate, decision)| {
+            .map(|(_, (candidate, decision))| {
                 let is_new = matches!(decision, Decision::New | Decision::SameAs(_));
                 (candidate.mark.fingerprint, !is_new)
             })
@@ -158,11 +162,15 @@ impl<'a> Desk<'a> {
     /// Does to an article what was decided on this candidate; `None` if nothing is to be done.
     fn carry_out(&mut self, number: usize, candidate: &Candidate) -> Option<&mut Work> {
         let (now, about, options) = (self.now, &self.reading.about, &self.options.dedup);
-        let mut copy = candidate.clone();
-        copy.sighting.joined = self.findings.joined.remove(&number).unwrap_or_default();
+        let joined = &mut self.findings.joined;
+        let mut copy = || {
+            let mut copy = candidate.clone();
+            copy.sighting.joined = joined.remove(&number).unwrap_or_default();
+            copy
+        };
         match self.decisions[number] {
             Decision::New => {
-                let article = story::found(copy, &self.source.id, about, now);
+                let article = story::found(copy(), &self.source.id, about, now);
                 let id = article.head.id;
                 Some(
                     self.works
@@ -173,18 +181,14 @@ impl<'a> Desk<'a> {
             Decision::SameAs(first) => {
                 let founded = ArticleId(self.reading.candidates[first].sighting.guid_key);
                 let work = self.works.get_mut(&founded)?;
-                if copy.sighting.joined.layer == Layer::Founded {
-                    copy.sighting.joined.layer = Layer::Url;
-                }
+                let copy = joined_by_url(copy());
                 story::join_founding(&mut work.article, copy, about, now, options);
                 Some(work)
             }
             Decision::Sighted(id) => {
                 let work = self.works.get_mut(&id)?;
                 work.touched = true;
-                if copy.sighting.joined.layer == Layer::Founded {
-                    copy.sighting.joined.layer = Layer::Url;
-                }
+                let copy = joined_by_url(copy());
                 work.effect =
                     work.effect
                         .max(story::join(&mut work.article, copy, about, now, options));
@@ -195,7 +199,7 @@ impl<'a> Desk<'a> {
                 work.touched = true;
                 work.effect = work
                     .effect
-                    .max(story::edit(&mut work.article, copy, about, now));
+                    .max(story::edit(&mut work.article, copy(), about, now));
                 Some(work)
             }
             Decision::Known | Decision::Repeated | Decision::Buried => None,
@@ -237,12 +241,21 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// An entry that is known here by its guid and there by its address shows that both are one story.
+/// A copy that joins a story: by its address, if no text said more.
+fn joined_by_url(mut copy: Candidate) -> Candidate {
+    if copy.sighting.joined.layer == Layer::Founded {
+        copy.sighting.joined.layer = Layer::Url;
+    }
+    copy
+}
+
+/// An entry that is known here by its guid and there by its address shows that both are one story. Gives its place in the
+/// document with the two.
 fn shown_by_address(
     reading: &Reading,
     known: &Known,
     decisions: &[Decision],
-) -> Vec<(ArticleId, ArticleId)> {
+) -> Vec<(usize, ArticleId, ArticleId)> {
     let holders = |key: Key| {
         known
             .hits
@@ -251,7 +264,8 @@ fn shown_by_address(
             .map(|(_, head)| head)
     };
     let mut found = Vec::new();
-    for (candidate, decision) in reading.candidates.iter().zip(decisions) {
+    for (number, candidate) in reading.candidates.iter().enumerate() {
+        let decision = &decisions[number];
         let (Decision::Known | Decision::Edited(_), Some(url)) = (decision, candidate.url) else {
             continue;
         };
@@ -261,7 +275,7 @@ fn shown_by_address(
         let other = holders(url).find(|head| head.id != own.id);
         let is_held = holders(url).any(|head| head.id == own.id);
         if let Some(other) = other.filter(|_| !is_held) {
-            found.push((own.id, other.id));
+            found.push((number, own.id, other.id));
         }
     }
     found

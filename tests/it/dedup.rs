@@ -98,6 +98,36 @@ async fn what_stands_unchanged_beside_news_still_counts() {
 }
 
 #[tokio::test]
+async fn what_cannot_become_one_story_at_once_does_at_the_next_visit() {
+    let origin = Origin::start().await;
+    let told = |guid: &str, page: &str| {
+        let link = format!("https://paper.example.org/{page}");
+        entry(guid).title("The bridge").link(&link)
+    };
+    origin.feed("/paper", &[told("p", "bridge")]);
+    origin.feed("/blog", &[told("1", "one"), told("2", "two")]);
+    let lines = feed("paper", &origin.url("/paper"), "")
+        + &feed("blog", &origin.url("/blog"), "")
+        + "[dedup]\nmode = \"off\"\n";
+    let town = Town::new(&lines).await;
+    assert_eq!(town.get("/all.rss").await.titles().len(), 3);
+
+    // Both entries turn out to be the paper's. One story takes in one other at a time.
+    let moved = [told("1", "bridge"), told("2", "bridge")];
+    origin.feed("/blog", &moved);
+    town.pass(DAY).await;
+    assert_eq!(town.get("/all.rss").await.titles().len(), 2);
+
+    // What is left is as it was then, and is not forgotten over the news beside it.
+    let news = entry("3").title("The tunnel");
+    origin.feed("/blog", &[std::slice::from_ref(&news), &moved[..]].concat());
+    town.pass(DAY).await;
+    let mut titles = town.get("/all.rss").await.titles();
+    titles.sort();
+    assert_eq!(titles, ["The bridge", "The tunnel"]);
+}
+
+#[tokio::test]
 async fn what_a_rule_dropped_may_come_when_the_rule_is_gone() {
     let origin = Origin::start().await;
     let (one, two) = (entry("1").title("Sport"), entry("2").title("News"));
