@@ -240,10 +240,12 @@ impl Sink {
         }
     }
 
-    /// Everything, in one piece.
+    /// Everything, in one piece, and no room beyond it: hundreds of bodies may wait for their turn to be read.
     fn whole(&mut self) -> Vec<u8> {
         if self.full.is_empty() {
-            return std::mem::take(&mut self.last);
+            let mut whole = std::mem::take(&mut self.last);
+            whole.shrink_to_fit();
+            return whole;
         }
         let mut whole = Vec::with_capacity(self.len);
         for piece in self.full.drain(..) {

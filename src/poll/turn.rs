@@ -19,6 +19,10 @@ use crate::store::{self, Due};
 const TAKE: usize = 64;
 /// The loop shows at least this often that it lives.
 const BEAT: Duration = Duration::from_secs(5);
+/// So many visits set out at once; others follow after a moment, if what those bring is not piled up by then. A document that
+/// waits to be read takes memory, and origins may be faster than we are.
+const AT_ONCE: usize = 32;
+const MOMENT: Duration = Duration::from_millis(5);
 /// A clock that goes back by more than this was set: smaller steps are what keeps it right.
 const SET_BACK: Duration = Duration::from_mins(1);
 
@@ -36,6 +40,8 @@ pub(super) enum Until {
 /// What the loop does after a turn.
 enum Next {
     Sleep(Option<Timestamp>),
+    /// Others may set out in a moment.
+    GoOn,
     Done,
 }
 
@@ -51,12 +57,13 @@ impl Floor {
             self.stay_on_time(&mut latest).await;
             let turned = self.turn(stop, until).await;
             self.turns.fetch_add(1, Ordering::SeqCst);
-            let next = match turned {
+            let (next, at_most) = match turned {
                 Ok(Next::Done) => break,
-                Ok(Next::Sleep(next)) => next,
+                Ok(Next::Sleep(next)) => (next, BEAT),
+                Ok(Next::GoOn) => (None, MOMENT),
                 Err(error) => {
                     tracing::error!(%error, "the store failed; polling waits");
-                    None
+                    (None, BEAT)
                 }
             };
             self.stirred.send_replace(());
@@ -71,7 +78,7 @@ impl Floor {
                         None => std::future::pending().await,
                     }
                 } => {}
-                () = tokio::time::sleep(BEAT) => {}
+                () = tokio::time::sleep(at_most) => {}
             }
         }
         self.tasks.close();
@@ -124,6 +131,7 @@ impl Floor {
         let fetcher = Arc::clone(&self.settings.load().fetcher);
         {
             let mut desk = self.desk();
+            desk.set_out = 0;
             for host in fetcher.hosts().take_freed() {
                 desk.queue.turn_at(&host, now);
             }
@@ -139,16 +147,20 @@ impl Floor {
         if let Some(horizon) = horizon {
             more = self.take_due(horizon, stop).await?;
         }
-        let (free, waiting, done) = {
+        let (free, set_out, waiting, done) = {
             let desk = self.desk();
             let done = desk.flying.is_empty()
                 && desk.ready.is_empty()
                 && desk.asked.is_empty()
                 && desk.queue.len() == 0;
-            (self.room(&desk) > 0, desk.queue.next(), done)
+            let free = self.room(&desk) > 0;
+            (free, desk.set_out, desk.queue.next(), done)
         };
         if until != Until::Stopped && done && !more {
             return Ok(Next::Done);
+        }
+        if set_out >= AT_ONCE {
+            return Ok(Next::GoOn);
         }
         if !free {
             // The end of a visit wakes the loop.
@@ -168,7 +180,8 @@ impl Floor {
             return 0;
         }
         let most = self.settings.load().fetcher.options().in_flight.max(1);
-        most.saturating_sub(desk.flying.len())
+        let most = most.saturating_sub(desk.flying.len());
+        most.min(AT_ONCE.saturating_sub(desk.set_out))
     }
 
     /// What somebody asked for goes first.
@@ -391,6 +404,7 @@ impl Floor {
         place: Option<(First, Permit)>,
         stop: &CancellationToken,
     ) {
+        self.desk().set_out += 1;
         let landing = self.take_off(&due.source);
         let (floor, source, stop) = (Arc::clone(self), Arc::clone(source), stop.clone());
         // Boxed, because the runtime moves what it is given a dozen times.
