@@ -5,8 +5,8 @@
 //! fifty of a tag while writing goes on, opening again, making the index from the log, and retention: 30 % away, then
 //! ten times 10 % in and 10 % out. Beside it the same articles in `SQLite` (WAL, durable), in the same run. Figures that
 //! have a limit are followed by it. CPU seconds are the process's own; making the articles is measured alone and taken
-//! off. `--phase NAME --articles N --dir DIR` does one phase in a directory that stays (make, load, writing, sqlite,
-//! sqlite-writing, open, rebuild, churn, in this order) and prints its figures as JSON.
+//! off. `--phase NAME --articles N --dir DIR` does one phase in a directory that stays (make, load, steadily, writing,
+//! sqlite, sqlite-writing, open, rebuild, churn, in this order) and prints its figures as JSON.
 
 #![expect(
     clippy::print_stdout,
@@ -49,6 +49,9 @@ const AT_ONCE: u64 = 20;
 const CACHE: u64 = 64 << 20;
 /// Looks at a list that are timed.
 const LOOKS: usize = 2000;
+
+/// Between two commits where writing is not as fast as it goes: 500 articles a second, as from a hundred thousand busy feeds.
+const STEADY: Duration = Duration::from_millis(40);
 
 /// Figures by name.
 type Figures = BTreeMap<String, f64>;
@@ -127,15 +130,14 @@ fn report(dir: &Path, n: u64, beside: bool) {
     line("items in the index", load["items"], "", None);
     let ratio = (load["log"] + load["index"]) / load["live"];
     line("disk, times what lives", ratio, "", Some(2.0));
-    let writing = phase("writing");
-    line("newest 50 while writing, p50", writing["p50"], "ms", None);
-    line(
-        "newest 50 while writing, p99",
-        writing["p99"],
-        "ms",
-        Some(2.0),
-    );
-    line("  written meanwhile, a second", writing["rate"], "", None);
+    for pace in ["steadily", "writing"] {
+        let how = if pace == "writing" { "fast" } else { pace };
+        let figures = phase(pace);
+        let name = |percentile: &str| format!("newest 50, writing {how}, {percentile}");
+        line(&name("p50"), figures["p50"], "ms", None);
+        line(&name("p99"), figures["p99"], "ms", Some(2.0));
+        line("  written meanwhile, a second", figures["rate"], "", None);
+    }
     if let Some(sqlite) = &sqlite {
         let writing = phase("sqlite-writing");
         line("  SQLite: p50", writing["p50"], "ms", None);
@@ -199,7 +201,8 @@ fn run_phase(phase: &str, dir: &Path, n: u64) -> Figures {
     match phase {
         "make" => make(n),
         "load" => runtime.block_on(load(dir, n)),
-        "writing" => runtime.block_on(writing(dir, n)),
+        "steadily" => runtime.block_on(writing(dir, n, Some(STEADY))),
+        "writing" => runtime.block_on(writing(dir, n, None)),
         "sqlite" => load_sqlite(dir, n),
         "sqlite-writing" => write_sqlite(dir, n),
         "open" => runtime.block_on(open(dir, n)),
@@ -327,17 +330,27 @@ fn more(n: u64) -> std::ops::Range<u64> {
     first..first + (n / 20).clamp(12_000, 40_000)
 }
 
-async fn writing(dir: &Path, n: u64) -> Figures {
+/// The newest fifty of tags while articles are written: a commit as often as this, or one after the other.
+async fn writing(dir: &Path, n: u64, every: Option<Duration>) -> Figures {
+    let numbers = match every {
+        // Behind those that are written at full speed.
+        Some(_) => more(more(n).end),
+        None => more(n),
+    };
     let samples = Samples::new();
     let store = opened(dir, false).await;
     let stop = Arc::new(AtomicBool::new(false));
     // What nobody has looked at yet is in nobody's memory.
     look(Arc::clone(&store), Arc::clone(&stop), LOOKS).await;
     let looking = TaskTracker::new().spawn(look(Arc::clone(&store), Arc::clone(&stop), LOOKS));
+    let mut pace = every.map(tokio::time::interval);
     let (begin, mut written) = (Instant::now(), 0);
-    for first in more(n).step_by(AT_ONCE as usize) {
+    for first in numbers.step_by(AT_ONCE as usize) {
         if looking.is_finished() {
             break;
+        }
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
         }
         commit(&store, &samples, first).await;
         written += AT_ONCE;
