@@ -43,7 +43,7 @@ pub(super) fn apply(
         Item::State(source) => state(table, frame.at, source, loc.file, body),
         Item::Unburied(source) => unbury(table, source).map(|_| ()),
         Item::Forgotten(source) => {
-            table.put_raw(&near::boilerplate_key(source), None)?;
+            table.put_raw(&paragraphs::boilerplate_key(source), None)?;
             let key = state_key(source);
             if table.raw(&key)?.is_some() {
                 table.figures.sources = table.figures.sources.saturating_sub(1);

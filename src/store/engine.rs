@@ -18,6 +18,7 @@ use super::follow::{self, Bookmarks};
 use super::item::Item;
 use super::near;
 use super::open::Opened;
+use super::paragraphs;
 use super::prepare::Packed;
 use super::query;
 use super::retain;
@@ -217,7 +218,8 @@ impl Store for Engine {
 
     async fn boilerplate(&self, source: &SourceId) -> Result<Boilerplate, Error> {
         let source = source.clone();
-        self.ask(move |core| near::boilerplate(core, &source)).await
+        self.ask(move |core| paragraphs::boilerplate(core, &source))
+            .await
     }
 
     async fn commit(&self, batch: Batch, now: Timestamp) -> Result<Committed, Error> {

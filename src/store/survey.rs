@@ -6,8 +6,8 @@ use super::codec;
 use super::core::Body;
 use super::frame::{self, Draft, FrameHead, Peek};
 use super::item::{self, Item};
-use super::near;
 use super::packed::{self, Coding};
+use super::paragraphs;
 use crate::model::article::Sighting;
 use crate::model::time::Timestamp;
 
@@ -98,9 +98,12 @@ fn index(bytes: &[u8]) -> usize {
         }
         found += 1;
     }
-    if let Some((upto, boilerplate)) = near::read_boilerplate(bytes) {
-        let written = near::write_boilerplate(upto, &boilerplate);
-        assert_eq!(near::read_boilerplate(&written), Some((upto, boilerplate)));
+    if let Some((upto, boilerplate)) = paragraphs::read_boilerplate(bytes) {
+        let written = paragraphs::write_boilerplate(upto, &boilerplate);
+        assert_eq!(
+            paragraphs::read_boilerplate(&written),
+            Some((upto, boilerplate))
+        );
         found += 1;
     }
     found + usize::from(packed::read_name(bytes).is_some())
