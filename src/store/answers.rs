@@ -102,10 +102,18 @@ pub(super) fn sightings(
     let mut rows = Vec::new();
     let mut seq = after.saturating_add(1);
     while rows.len() < most {
-        let Some((pack_end, recs)) = core.index.read().recs(seq)? else {
+        let (pack, newest) = {
+            let table = core.index.read();
+            (table.recs(seq)?, table.newest())
+        };
+        let Some((pack_end, recs)) = pack else {
             break;
         };
-        for (number, rec) in recs.into_iter().filter(|(number, _)| *number >= seq) {
+        let range = seq..=newest;
+        for (number, rec) in recs
+            .into_iter()
+            .filter(|(number, _)| range.contains(number))
+        {
             if rows.len() < most
                 && let Some(article) = core.sound_article(number, &rec)?
             {

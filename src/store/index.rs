@@ -57,6 +57,9 @@ pub(super) struct Table {
     successor: Option<Successor>,
     /// Position in the log up to which everything is in this table.
     pub(super) applied: Pos,
+    /// Number of the newest article whose commit is in here as a whole: readers get their turn between two articles of a
+    /// commit, and see all of it or nothing.
+    newest: u64,
     pub(super) figures: Figures,
 }
 
@@ -83,6 +86,7 @@ impl Table {
                 sum: mark.sum,
                 successor: None,
                 applied: mark.applied,
+                newest: figures.last_seq,
                 figures,
             })
         })
@@ -101,8 +105,20 @@ impl Table {
             fresh: 0,
             successor: None,
             applied: from,
+            newest: 0,
             figures: Figures::default(),
         })
+    }
+
+    /// Everything up to this place of the log is in here now.
+    pub(super) fn reach(&mut self, place: Pos) {
+        self.applied = place;
+        self.newest = self.figures.last_seq;
+    }
+
+    /// Number of the newest article that readers may see.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
     }
 
     /// Directory of the sled in use.
@@ -415,5 +431,37 @@ fn name_key(kind: u8, name: &str) -> Vec<u8> {
 fn damaged(key: &[u8]) -> Error {
     Error::Damaged {
         what: format!("the index, item {}", hex(key)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::label::{Scope, Selection};
+    use crate::store::samples::{article, opened, put};
+    use crate::store::{Options, Page, Store};
+
+    #[tokio::test]
+    async fn half_a_commit_is_not_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = opened(&Options {
+            path: dir.path().to_owned(),
+            ..Options::default()
+        });
+        for n in 1..=3 {
+            put(&engine, article(n)).await;
+        }
+        let all = Selection::of(Scope::All);
+        let seen = async || {
+            let rows = engine.sightings(0, 10).await.unwrap();
+            let listing = engine.select(&all, Page::First { most: 10 }).await;
+            (rows.len(), listing.unwrap().articles.len())
+        };
+        assert_eq!(seen().await, (3, 3));
+        // As while the commit of the third one is under way.
+        engine.core.index.write().newest = 2;
+        assert_eq!(seen().await, (2, 2));
+        put(&engine, article(4)).await;
+        assert_eq!(seen().await, (4, 4));
+        engine.close().await.unwrap();
     }
 }

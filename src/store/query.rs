@@ -251,7 +251,7 @@ impl<'a> Query<'a> {
         }
         let cursor = packed::cursor(place);
         let (first, last) = self.filter.numbers;
-        if cursor.seq < first || cursor.seq > last {
+        if cursor.seq < first || cursor.seq > last.min(table.newest()) {
             return Ok(Seen::Other(place));
         }
         for one in &mut self.none {

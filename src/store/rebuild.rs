@@ -59,10 +59,10 @@ pub(super) fn replay(index: &Index, log: &Log, room: u64) -> Result<Replayed, Er
         }
         frames += 1;
         at = read.head.at;
-        table.applied = Pos {
+        table.reach(Pos {
             file: read.pos.file,
             at: read.pos.at + read.bytes.len() as u64,
-        };
+        });
         let due = table.volume() >= room.max(table.room());
         drop(table);
         if due {

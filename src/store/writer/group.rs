@@ -217,10 +217,10 @@ impl Writer {
                 };
                 apply(&mut table, &one.head, item, loc, body)?;
             }
-            table.applied = Pos {
+            table.reach(Pos {
                 file,
                 at: (one.begin + one.bytes.len()) as u64,
-            };
+            });
         }
         let old = near::settle(&self.core, self.next_print - 1, self.asked_since)?;
         if !old.is_empty() {
