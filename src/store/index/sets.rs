@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::disk::{Stored, refused};
-use super::warm::Key;
+use super::warm::Changed;
 use super::{Table, Value, damaged, decode};
 use crate::store::Error;
 use crate::store::packed::{self, Coding, LAST, Place};
@@ -30,19 +30,19 @@ impl Table {
         Ok(true)
     }
 
-    /// Changes the chunk whose range contains a place. It counts as changed if the work says so; then its key is given, too.
-    /// `None` if there is no such chunk.
+    /// Changes the chunk whose range contains a place. It counts as changed if the work says so.
     fn change(
         &mut self,
         prefix: &[u8],
         place: Place,
         mut work: impl FnMut(&mut Chunk) -> bool,
-    ) -> Result<Option<Option<Key>>, Error> {
-        let changed = self.warm.change_chunk(prefix, place, &mut work);
-        if changed.is_some() || !self.warm_up(prefix, place)? {
-            return Ok(changed);
+    ) -> Result<Changed, Error> {
+        match self.warm.change_chunk(prefix, place, &mut work) {
+            Changed::Uncovered if self.warm_up(prefix, place)? => {
+                Ok(self.warm.change_chunk(prefix, place, work))
+            }
+            changed => Ok(changed),
         }
-        Ok(self.warm.change_chunk(prefix, place, work))
     }
 
     fn cold_chunk(
@@ -166,7 +166,7 @@ impl Table {
             true
         })?;
         let (begin, more) = match (added, split) {
-            (None, _) => {
+            (Changed::Uncovered, _) => {
                 let chunk = Chunk {
                     places: vec![place],
                     upper: LAST,
@@ -174,8 +174,9 @@ impl Table {
                 ((0, 0), chunk)
             }
             // What sled may hold under this key was taken away before.
-            (Some(_), Some(right)) => (right.places[0], right),
-            (Some(key), None) => return Ok(key.is_some()),
+            (_, Some(right)) => (right.places[0], right),
+            (Changed::Chunk(_), None) => return Ok(true),
+            (Changed::Nothing, None) => return Ok(false),
         };
         self.set(
             &packed::chunk_key(prefix, begin),
@@ -195,7 +196,7 @@ impl Table {
             left = chunk.places.len();
             found.is_ok()
         })?;
-        let Some(Some(key)) = removed else {
+        let Changed::Chunk(key) = removed else {
             return Ok(false);
         };
         if left < Coding::of(prefix).most() / 4 {
@@ -231,7 +232,7 @@ impl Table {
             }
             fits
         })?;
-        if let Some(Some(_)) = joined {
+        if let Changed::Chunk(_) = joined {
             self.set(key, Value::Gone)?;
         }
         Ok(())

@@ -27,6 +27,16 @@ pub(super) struct Warm {
     dirty: usize,
 }
 
+/// What came of changing a set.
+pub(super) enum Changed {
+    /// The chunk under this key is another one now.
+    Chunk(Key),
+    /// Nothing had to change.
+    Nothing,
+    /// No chunk covers the place: it is not in memory, or there is none.
+    Uncovered,
+}
+
 /// An item that is going to change.
 pub(super) struct Held<'a> {
     pub(super) value: &'a mut Value,
@@ -122,34 +132,33 @@ impl Warm {
         None
     }
 
-    /// Changes the chunk whose range contains a place, if it is in memory. It counts as changed if the work says so; then its
-    /// key is given, too.
+    /// Changes the chunk whose range contains a place, if it is in memory. It counts as changed if the work says so.
     pub(super) fn change_chunk(
         &mut self,
         prefix: &[u8],
         place: Place,
         work: impl FnOnce(&mut Chunk) -> bool,
-    ) -> Option<Option<Key>> {
+    ) -> Changed {
         let key = packed::chunk_key(prefix, place);
         let below = (Bound::Included(prefix), Bound::Included(key.as_slice()));
         for (key, slot) in self.slots.range_mut::<[u8], _>(below).rev() {
             let chunk = match &mut slot.value {
                 Value::Set(chunk) if chunk.upper > place => chunk,
                 Value::Gone => continue,
-                _ => return None,
+                _ => return Changed::Uncovered,
             };
             let chunk = Arc::make_mut(chunk);
             let before = chunk.places.len();
             let is_changed = work(chunk);
             self.volume = (self.volume + chunk.places.len() * PLACE).saturating_sub(before * PLACE);
             if !is_changed {
-                return Some(None);
+                return Changed::Nothing;
             }
             self.dirty += usize::from(!slot.dirty);
             slot.dirty = true;
-            return Some(Some(key.clone()));
+            return Changed::Chunk(key.clone());
         }
-        None
+        Changed::Uncovered
     }
 
     /// Notes what sled has of an item now.
