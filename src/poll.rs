@@ -11,6 +11,7 @@ mod line;
 mod news;
 mod queue;
 pub mod schedule;
+mod seat;
 mod turn;
 mod visit;
 
