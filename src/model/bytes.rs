@@ -112,6 +112,13 @@ impl<'a> In<'a> {
         Some(u128::from_be_bytes(*value))
     }
 
+    /// Four bytes.
+    pub(crate) fn half(&mut self) -> Option<u32> {
+        let (value, rest) = self.0.split_first_chunk::<4>()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*value))
+    }
+
     pub(crate) fn word(&mut self) -> Option<u64> {
         let (value, rest) = self.0.split_first_chunk::<8>()?;
         self.0 = rest;

@@ -57,8 +57,8 @@ pub(super) struct Table {
     successor: Option<Successor>,
     /// Position in the log up to which everything is in this table.
     pub(super) applied: Pos,
-    /// Number of the newest article whose commit is in here as a whole: readers get their turn between two articles of a
-    /// commit, and see all of it or nothing.
+    /// Number of the newest article whose commit is in here as a whole. Readers get their turn between two articles of a
+    /// commit; lists show all that it adds, or nothing of it yet.
     newest: u64,
     pub(super) figures: Figures,
 }

@@ -44,7 +44,7 @@ pub(super) fn read_boilerplate(value: &[u8]) -> Option<(Pos, Boilerplate)> {
     let count = input.count()?;
     let mut seen = HashMap::with_capacity(count);
     for _ in 0..count {
-        let hash = half(&mut input)?;
+        let hash = input.half()?;
         let often = u16::try_from(input.number()?).ok()?;
         let last = entries.wrapping_sub(input.small()?);
         seen.insert(hash, (often, last));
@@ -130,9 +130,4 @@ pub(super) fn apply(
         });
     };
     table.put_raw(&key, Some(&write_boilerplate(here, &boilerplate)))
-}
-
-/// Four bytes.
-pub(super) fn half(input: &mut In<'_>) -> Option<u32> {
-    Some(u32::from_be_bytes(input.take(4)?.try_into().ok()?))
 }

@@ -12,7 +12,7 @@ use crate::store::index::{Table, Value};
 use crate::store::item::{self, Item};
 use crate::store::log::Loc;
 use crate::store::lsh::Print;
-use crate::store::paragraphs::{self, half};
+use crate::store::paragraphs;
 use crate::store::{Error, Prints};
 
 /// Runs read at a time.
@@ -184,8 +184,8 @@ fn read_print(input: &mut In<'_>, number: u64) -> Option<Print> {
     let at = Timestamp::from_micros(input.word()?.cast_signed());
     let copy = ArticleId(input.hash()?);
     let realm = input.word()?;
-    let (source, shelf) = (half(input)?, half(input)?);
-    let (title, series) = (half(input)?, half(input)?);
+    let (source, shelf) = (input.half()?, input.half()?);
+    let (title, series) = (input.half()?, input.half()?);
     let sketch = Sketch {
         shingles: u16::from_be_bytes(input.take(2)?.try_into().ok()?),
         hashes: input.take(BODY + LEAD)?.try_into().ok()?,
@@ -223,7 +223,7 @@ fn read_marks(body: &[u8]) -> Option<Laid<'_>> {
     let mut paragraphs = Vec::new();
     for _ in 0..entries {
         let count = input.count()?;
-        let hashes = (0..count).map(|_| half(&mut input));
+        let hashes = (0..count).map(|_| input.half());
         paragraphs.push(hashes.collect::<Option<Vec<_>>>()?);
     }
     let laid = Laid { prints, paragraphs };
