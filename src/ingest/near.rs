@@ -1,26 +1,23 @@
 //! Layers 3 to 5 for one document: texts become shapes, the store names what may be the same, and each entry joins its
 //! single best match.
-//!
-//! Shapes are made on the blocking pool, once for a visit however often it is decided again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+mod texts;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Reading;
-use super::desk::Work;
-use crate::dedup::compare::{self, Pair};
+use crate::dedup::compare::Pair;
 use crate::dedup::near::{self, Rival};
-use crate::dedup::shape::{self, Folded, Shape};
-use crate::dedup::{self, Decision, Reach, story};
-use crate::enrich::{self, fingerprint};
-use crate::model::article::{Article, ArticleId, Joined, Key, Layer};
-use crate::model::boilerplate::Boilerplate;
-use crate::model::entry::Entry;
+use crate::dedup::{self, Decision, shape};
+use crate::model::article::{ArticleId, Joined, Key, Layer};
 use crate::model::signature::Signature;
-use crate::model::source::{Source, SourceId};
+use crate::model::source::Source;
 use crate::model::time::Timestamp;
-use crate::store::{self, Among, Found, Prints, Store};
+use crate::store::{self, Among, Prints, Store};
+
+use texts::Shelf;
+pub(super) use texts::{Texts, leave_out_immaterial};
 
 /// Earlier entries of the same document that one is compared with.
 const IN_DOCUMENT: usize = 512;
@@ -61,25 +58,6 @@ struct Decided {
     strays: Vec<Stray>,
 }
 
-/// Kept texts, compared with those that come.
-#[derive(Debug, Default)]
-struct Shelf {
-    shapes: HashMap<ArticleId, Shape>,
-    /// Articles of one copy.
-    lone: HashSet<ArticleId>,
-}
-
-/// The shapes of a document's texts, by place: made once, used by each try.
-#[derive(Debug, Default)]
-pub(super) struct Texts(HashMap<usize, Arc<Text>>);
-
-#[derive(Debug)]
-struct Text {
-    shape: Shape,
-    signature: Signature,
-    content: Option<Key>,
-}
-
 /// What is asked, by whom.
 pub(super) struct Ask<'a> {
     pub(super) store: &'a dyn Store,
@@ -95,40 +73,6 @@ struct Other {
     article: ArticleId,
     pair: Pair,
     distance: Duration,
-}
-
-/// Edits that no reader would notice are none: white space, what the source puts under everything, counters, tracking.
-pub(super) async fn leave_out_immaterial(
-    store: &dyn Store,
-    source: &Source,
-    reading: &Reading,
-    decisions: &mut [Decision],
-    works: &BTreeMap<ArticleId, Work>,
-) -> Result<(), store::Error> {
-    let mut known = None;
-    for (decision, candidate) in decisions.iter_mut().zip(&reading.candidates) {
-        let Decision::Edited(id) = *decision else {
-            continue;
-        };
-        let copy = ArticleId(candidate.sighting.guid_key);
-        let Some(old) = works
-            .get(&id)
-            .and_then(|work| story::text_of(&work.article, copy))
-        else {
-            continue;
-        };
-        let boilerplate: &Boilerplate = match &known {
-            Some(known) => known,
-            None => known.insert(store.boilerplate(&source.id).await?),
-        };
-        let shape = |entry: &Entry| {
-            Folded::new(entry.title_text(), &enrich::all_lines(entry)).shape(boilerplate)
-        };
-        if !compare::is_material(&shape(old), &shape(&candidate.entry)) {
-            *decision = Decision::Known;
-        }
-    }
-    Ok(())
 }
 
 impl Ask<'_> {
@@ -197,79 +141,6 @@ impl Ask<'_> {
         Ok(findings)
     }
 
-    /// Makes the shapes that are not there yet.
-    async fn shape(
-        &self,
-        fresh: &[usize],
-        decisions: &[Decision],
-        texts: &mut Texts,
-    ) -> Result<(), store::Error> {
-        let wanted: Vec<usize> = fresh
-            .iter()
-            .copied()
-            .filter(|n| !texts.0.contains_key(n))
-            .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let mut boilerplate = self.store.boilerplate(&self.source.id).await?;
-        let work: Vec<(usize, bool, String, String)> = wanted
-            .into_iter()
-            .map(|n| {
-                let candidate = &self.reading.candidates[n];
-                let title = candidate.entry.title_text().to_owned();
-                let counts = !matches!(decisions[n], Decision::Edited(_));
-                (n, counts, title, candidate.lines.clone())
-            })
-            .collect();
-        let (id, category) = (self.source.id.clone(), self.source.category.clone());
-        let namespace = shape::namespace(self.source.private.then_some(&id));
-        let among = self.content_namespace();
-        let made = blocking(move || {
-            let folded: Vec<(usize, bool, Folded)> = work
-                .into_iter()
-                .map(|(n, counts, title, lines)| (n, counts, Folded::new(&title, &lines)))
-                .collect();
-            for (_, counts, text) in &folded {
-                if *counts {
-                    boilerplate.count(&text.paragraphs());
-                }
-            }
-            folded
-                .into_iter()
-                .map(|(n, _, text)| {
-                    let shape = text.shape(&boilerplate);
-                    let text = Text {
-                        signature: shape.signature(namespace, &id, category.as_deref()),
-                        content: shape
-                            .content
-                            .map(|content| fingerprint::content_key(content, &among)),
-                        shape,
-                    };
-                    (n, Arc::new(text))
-                })
-                .collect::<Vec<_>>()
-        })
-        .await?;
-        texts.0.extend(made);
-        Ok(())
-    }
-
-    /// Who may have the same text: a private source nobody but itself, others as `scope` says.
-    fn content_namespace(&self) -> String {
-        match self.options.scope {
-            _ if self.source.private => format!("private {}", self.source.id),
-            Reach::Feed => format!("feed {}", self.source.id),
-            Reach::Category => {
-                format!(
-                    "category {}",
-                    self.source.category.as_deref().unwrap_or_default()
-                )
-            }
-            Reach::All => String::new(),
-        }
-    }
-
     /// For each open entry the kept texts that may be the same: those that the signatures found, and those with an equal
     /// text, however many there are in a bucket.
     async fn others(
@@ -320,63 +191,6 @@ impl Ask<'_> {
             }
         }
         Ok(others)
-    }
-
-    /// The shapes of kept texts, made from what is stored.
-    async fn shapes_of(&self, others: &HashMap<usize, Vec<Other>>) -> Result<Shelf, store::Error> {
-        let mut articles: HashMap<ArticleId, Box<Article>> = HashMap::new();
-        let mut footers: HashMap<SourceId, Arc<Boilerplate>> = HashMap::new();
-        let mut work: HashMap<ArticleId, (Entry, Arc<Boilerplate>)> = HashMap::new();
-        for other in others.values().flatten() {
-            if work.contains_key(&other.copy) {
-                continue;
-            }
-            if !articles.contains_key(&other.article)
-                && let Found::Article(article) = self.store.article(other.article).await?
-            {
-                articles.insert(other.article, article);
-            }
-            let article = articles
-                .get(&other.article)
-                .filter(|article| article.head.private == self.source.private);
-            let Some(article) = article else { continue };
-            let Some(entry) = story::text_of(article, other.copy) else {
-                continue;
-            };
-            let at = article
-                .sightings
-                .iter()
-                .find(|sighting| sighting.guid_key == other.copy.0)
-                .and_then(|sighting| sighting.source.clone());
-            let Some(at) = at else { continue };
-            let boilerplate = match footers.get(&at) {
-                Some(known) => Arc::clone(known),
-                None => {
-                    let known = Arc::new(self.store.boilerplate(&at).await?);
-                    footers.insert(at, Arc::clone(&known));
-                    known
-                }
-            };
-            work.insert(other.copy, (entry.clone(), boilerplate));
-        }
-        if work.is_empty() {
-            return Ok(Shelf::default());
-        }
-        let lone = articles
-            .values()
-            .filter(|article| article.sightings.len() == 1)
-            .map(|article| article.head.id)
-            .collect();
-        let shapes = blocking(move || {
-            work.into_iter()
-                .map(|(copy, (entry, boilerplate))| {
-                    let folded = Folded::new(entry.title_text(), &enrich::lines(&entry));
-                    (copy, folded.shape(&boilerplate))
-                })
-                .collect()
-        })
-        .await?;
-        Ok(Shelf { shapes, lone })
     }
 
     /// Decides on one open entry: against what is kept, and against what stands before it in the document.
@@ -513,12 +327,4 @@ fn follow(decisions: &[Decision], first: usize) -> Decision {
         Decision::Edited(id) => Decision::Sighted(id),
         other => other,
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, store::Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| store::Error::Closed)
 }
