@@ -1,10 +1,13 @@
 //! Pages of lists: sets of places are merged in the order of publication, so a page costs what it shows and not what the
-//! store holds. The index is looked at for a stretch of places at once, then the texts are read without it.
+//! store holds. The index is looked at for a stretch of places at once, then the texts are read without it. Each look may
+//! wait for the writer, so most pages make do with one: names, places and whether there is more come from the same.
 
 mod walk;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use parking_lot::RwLockReadGuard;
 
 use super::core::Core;
 use super::index::Table;
@@ -43,13 +46,13 @@ pub(super) fn select(core: &Core, selection: &Selection, page: Page) -> Result<L
 }
 
 fn fill(listing: &mut Listing, query: &mut Query<'_>, page: Page) -> Result<(), Error> {
-    let ended;
+    let beyond;
     match page {
         Page::First { most } => {
-            (listing.articles, ended) = query.older(LAST, most)?;
+            (listing.articles, beyond) = query.older(LAST, most)?;
         }
         Page::After { cursor, most } => {
-            (listing.articles, ended) = query.older(below(first_at(cursor)), most)?;
+            (listing.articles, beyond) = query.older(below(first_at(cursor)), most)?;
             let newest = listing.articles.first().map_or(cursor, |(place, _)| *place);
             let from = if listing.articles.is_empty() {
                 first_at(cursor)
@@ -59,12 +62,12 @@ fn fill(listing: &mut Listing, query: &mut Query<'_>, page: Page) -> Result<(), 
             listing.newer = query.any(from, Way::Newer)?;
         }
         Page::Before { cursor, most } => {
-            (listing.articles, ended) = query.newer(above(last_at(cursor)), most)?;
+            (listing.articles, beyond) = query.newer(above(last_at(cursor)), most)?;
             listing.articles.reverse();
             let newest = listing.articles.first().map(|(place, _)| *place);
             listing.newer = match newest {
-                Some(newest) if !ended => query.any(above(last_at(newest)), Way::Newer)?,
-                _ => false,
+                Some(newest) => query.more(beyond, above(last_at(newest)), Way::Newer)?,
+                None => false,
             };
             let oldest = listing.articles.last().map(|(place, _)| *place);
             let from = oldest.map_or(last_at(cursor), |oldest| below(first_at(oldest)));
@@ -78,7 +81,7 @@ fn fill(listing: &mut Listing, query: &mut Query<'_>, page: Page) -> Result<(), 
         (None, Page::After { cursor, .. }) => below(first_at(cursor)),
         (None, _) => LAST,
     };
-    listing.older = !ended && query.any(from, Way::Older)?;
+    listing.older = query.more(beyond, from, Way::Older)?;
     Ok(())
 }
 
@@ -104,12 +107,23 @@ enum Seen {
 /// Places that fit, and where to look on; `None` behind the last one.
 type Stretch = (Vec<(Place, Rec)>, Option<Place>);
 
-/// Articles in the order of a walk, and whether it came to the end: then nobody need look there again.
-type Walked = (Vec<(Cursor, Arc<Article>)>, bool);
+/// Articles in the order of a walk, and what is beyond the last one.
+type Walked = (Vec<(Cursor, Arc<Article>)>, Beyond);
+
+/// What a walk saw behind the articles that it was to bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    Nothing,
+    Another,
+    /// It did not look that far.
+    Unknown,
+}
 
 /// A selection as sets to merge.
 struct Query<'a> {
     core: &'a Core,
+    /// The look at the index that the names were found in, for the first stretch.
+    table: Option<RwLockReadGuard<'a, Table>>,
     all: Vec<OneOf>,
     none: Vec<OneOf>,
     filter: Filter,
@@ -171,8 +185,9 @@ impl<'a> Query<'a> {
         selection: &Selection,
         listing: &mut Listing,
     ) -> Result<Option<Self>, Error> {
+        let table = core.index.read();
         let (kind, name) = scope_parts(&selection.scope);
-        let named = core.index.read().name(kind, name)?;
+        let named = table.name(kind, name)?;
         listing.known =
             selection.scope == Scope::All || named.as_ref().is_some_and(|rec| rec.known);
         let Some(named) = named.filter(|rec| rec.known) else {
@@ -183,7 +198,7 @@ impl<'a> Query<'a> {
         let mut all = vec![OneOf::new(vec![walk])];
         // Outputs may hold private articles, and these can be narrowed down apart from the public lists.
         let hidden = matches!(selection.scope, Scope::Output(_));
-        let list = |scope: &Scope| lists_of(core, scope, hidden);
+        let list = |scope: &Scope| lists_of(&table, scope, hidden);
         for tag in &selection.tags {
             all.push(list(&Scope::Tag(tag.clone()))?);
         }
@@ -210,7 +225,7 @@ impl<'a> Query<'a> {
         }
         // The longest is the likeliest to have an article.
         none.sort_by_key(|one| std::cmp::Reverse(one.count()));
-        let filter = filter(core, selection);
+        let filter = filter(&table, selection);
         let Some(filter) = filter else {
             return Ok(None);
         };
@@ -222,6 +237,7 @@ impl<'a> Query<'a> {
         let (oldest, newest) = bounds(selection);
         Ok(Some(Self {
             core,
+            table: Some(table),
             all,
             none,
             filter,
@@ -271,7 +287,7 @@ impl<'a> Query<'a> {
     /// The next articles at or beyond a place that fit everything, at most so many, and where to look on; `None` behind the
     /// last one. There may be more even if none was found: nobody waits until all of a long list was looked at.
     fn stretch(&mut self, from: Place, most: usize, way: Way) -> Result<Stretch, Error> {
-        let table = self.core.index.read();
+        let table = self.table.take().unwrap_or_else(|| self.core.index.read());
         let (mut found, mut from) = (Vec::with_capacity(most.min(AT_ONCE)), from);
         for _ in 0..AT_ONCE {
             if found.len() >= most {
@@ -288,10 +304,7 @@ impl<'a> Query<'a> {
             if way == Way::Older && packed::bare(place) == (0, 0) {
                 return Ok((found, None));
             }
-            from = match way {
-                Way::Older => below(packed::bare(place)),
-                Way::Newer => above((place.0, place.1 | u64::from(OTHER))),
-            };
+            from = behind(place, way);
         }
         Ok((found, Some(from)))
     }
@@ -327,6 +340,15 @@ impl<'a> Query<'a> {
         }
     }
 
+    /// True if there is an article at or beyond a place.
+    fn more(&mut self, beyond: Beyond, from: Place, way: Way) -> Result<bool, Error> {
+        match beyond {
+            Beyond::Nothing => Ok(false),
+            Beyond::Another => Ok(true),
+            Beyond::Unknown => self.any(from, way),
+        }
+    }
+
     fn any(&mut self, from: Place, way: Way) -> Result<bool, Error> {
         let mut next = Some(from);
         while let Some(from) = next {
@@ -351,6 +373,7 @@ impl<'a> Query<'a> {
         let mut found = Vec::with_capacity(most.min(512));
         let mut of_source: HashMap<SourceId, u32> = HashMap::new();
         let (mut looked, mut next) = (0, Some(from));
+        let mut another = false;
         while let Some(from) = next
             && found.len() < most
             && looked < LIMITED
@@ -362,9 +385,17 @@ impl<'a> Query<'a> {
             if found.len() >= all {
                 break;
             }
-            let (some, beyond) = self.stretch(from, all - found.len(), way)?;
+            let missing = all - found.len();
+            let one_more = usize::from(self.in_month.is_none());
+            let (mut some, beyond) = self.stretch(from, missing + one_more, way)?;
             self.stretches += 1;
             next = beyond;
+            another = some.len() > missing;
+            if another {
+                some.truncate(missing);
+                // Should one of these be unreadable, it goes on behind them.
+                next = some.last().map(|(place, _)| behind(*place, way));
+            }
             for (place, rec) in some {
                 let cursor = packed::cursor(place);
                 let mut wanted = true;
@@ -382,14 +413,27 @@ impl<'a> Query<'a> {
                 }
             }
         }
-        Ok((found, next.is_none()))
+        let beyond = match next {
+            None => Beyond::Nothing,
+            Some(_) if another => Beyond::Another,
+            Some(_) => Beyond::Unknown,
+        };
+        Ok((found, beyond))
+    }
+}
+
+/// The first place on the way that cannot be this article's.
+fn behind(place: Place, way: Way) -> Place {
+    match way {
+        Way::Older => below(packed::bare(place)),
+        Way::Newer => above((place.0, place.1 | u64::from(OTHER))),
     }
 }
 
 /// The sets of a list: the public one, and the one for private articles if these may be shown.
-fn lists_of(core: &Core, scope: &Scope, hidden: bool) -> Result<OneOf, Error> {
+fn lists_of(table: &Table, scope: &Scope, hidden: bool) -> Result<OneOf, Error> {
     let (kind, name) = scope_parts(scope);
-    let Some(named) = core.index.read().name(kind, name)? else {
+    let Some(named) = table.name(kind, name)? else {
         return Ok(OneOf::new(Vec::new()));
     };
     let walk = |kind: u8, count: u64| Walk::new(kind, named.id, count);
@@ -401,12 +445,12 @@ fn lists_of(core: &Core, scope: &Scope, hidden: bool) -> Result<OneOf, Error> {
 }
 
 /// `None` if no article can fit.
-fn filter(core: &Core, selection: &Selection) -> Option<Filter> {
+fn filter(table: &Table, selection: &Selection) -> Option<Filter> {
     let month = selection
         .month
         .map(|(year, month)| u32::try_from(year).unwrap_or(0) * 12 + month.saturating_sub(1));
     let numbers = match month {
-        Some(month) => *core.index.read().figures.months.get(&month)?,
+        Some(month) => *table.figures.months.get(&month)?,
         None => (0, u64::MAX),
     };
     Some(Filter {
