@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::log::Loc;
 use crate::model::article::Article;
 
-/// Who was asked for since the hand came by stays for another round. A few go each time that one comes: taking many apart
+/// What was asked for since the hand came by stays for another round. A few go each time that one comes: taking many apart
 /// at once would keep some reader waiting.
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -20,6 +20,8 @@ struct Inner {
     /// In the order in which the hand comes by.
     round: VecDeque<Loc>,
     bytes: usize,
+    /// Taken out, not yet taken apart.
+    gone: Vec<Kept>,
 }
 
 #[derive(Debug)]
@@ -54,39 +56,71 @@ impl Cache {
             bytes,
             asked_for: false,
         };
-        let before = inner.kept.insert(head, new);
         inner.bytes += bytes;
-        match &before {
-            Some(before) => inner.bytes -= before.bytes,
+        match inner.kept.insert(head, new) {
+            Some(before) => {
+                inner.bytes -= before.bytes;
+                inner.gone.push(before);
+            }
             None => inner.round.push_back(head),
         }
-        let gone = inner.make_room(self.limit);
+        inner.make_room(self.limit);
+    }
+
+    /// Takes apart what went since the last time. That is a tenth of what reading a page costs, so whoever reads does it
+    /// when the page is on its way.
+    pub(super) fn clear_away(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = std::mem::take(&mut inner.gone);
         drop(inner);
-        drop((gone, before));
+        drop(gone);
+    }
+
+    /// Lets go of what nobody asked for since this was last called.
+    pub(super) fn age(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.age();
+        drop(inner);
+        self.clear_away();
     }
 }
 
 impl Inner {
-    /// Takes out what nobody asks for, until there is room; what was taken out is for the caller to drop.
-    fn make_room(&mut self, limit: usize) -> Vec<Kept> {
-        let mut gone = Vec::new();
+    /// Takes out what nobody asks for, until there is room.
+    fn make_room(&mut self, limit: usize) {
         while self.bytes > limit
             && let Some(next) = self.round.pop_front()
         {
-            match self.kept.get_mut(&next) {
-                Some(kept) if kept.asked_for => {
-                    kept.asked_for = false;
-                    self.round.push_back(next);
-                }
-                _ => {
-                    if let Some(kept) = self.kept.remove(&next) {
-                        self.bytes -= kept.bytes;
-                        gone.push(kept);
-                    }
+            self.pass(next);
+        }
+    }
+
+    /// The hand comes by everything once.
+    fn age(&mut self) {
+        for _ in 0..self.round.len() {
+            let Some(next) = self.round.pop_front() else {
+                return;
+            };
+            self.pass(next);
+        }
+        self.kept.shrink_to(self.kept.len() * 2);
+        self.round.shrink_to(self.round.len() * 2);
+    }
+
+    /// The hand comes by one that it has taken from the round.
+    fn pass(&mut self, at: Loc) {
+        match self.kept.get_mut(&at) {
+            Some(kept) if kept.asked_for => {
+                kept.asked_for = false;
+                self.round.push_back(at);
+            }
+            _ => {
+                if let Some(kept) = self.kept.remove(&at) {
+                    self.bytes -= kept.bytes;
+                    self.gone.push(kept);
                 }
             }
         }
-        gone
     }
 }
 
@@ -124,5 +158,29 @@ mod tests {
         cache.put(loc(20), Arc::clone(&article), 5000);
         assert!(cache.get(loc(20)).is_none(), "too large for it");
         assert!(cache.inner.lock().unwrap().bytes <= 1000);
+        cache.clear_away();
+        assert!(cache.inner.lock().unwrap().gone.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_asks_for_does_not_stay() {
+        let Change::New { article, .. } = article(1) else {
+            panic!("a new article");
+        };
+        let article = Arc::new(*article);
+        let cache = Cache::new(1000);
+        for at in 0..4 {
+            cache.put(loc(at), Arc::clone(&article), 100);
+        }
+        assert!(cache.get(loc(2)).is_some());
+        cache.age();
+        assert!((0..4).all(|at| cache.get(loc(at)).is_some() == (at == 2)));
+        cache.age();
+        assert!(cache.get(loc(2)).is_some(), "asked for just now");
+        cache.age();
+        cache.age();
+        assert!(cache.get(loc(2)).is_none());
+        assert_eq!(Arc::strong_count(&article), 1);
+        assert_eq!(cache.inner.lock().unwrap().bytes, 0);
     }
 }

@@ -54,37 +54,24 @@ impl Engine {
         }
     }
 
-    /// Asks a question on the blocking pool.
+    /// Asks a question on the blocking pool. What the cache gave up for the answer is taken apart when whoever asked has it.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Core) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let core = Arc::clone(&self.core);
-        if core.closed.load(Ordering::Relaxed) {
-            return Err(Error::Closed);
-        }
-        let answered = tokio::task::spawn_blocking(move || question(&core)).await;
-        answered.unwrap_or_else(|failed| {
-            let what = match failed.try_into_panic() {
-                Ok(panic) => super::index::panic_text(&*panic),
-                Err(_) => return Err(Error::Closed),
-            };
-            Err(Error::Damaged { what })
-        })
+        let (reply, answer) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            let _ = reply.send(answer_to(&core, question));
+            core.cache.clear_away();
+        });
+        answer.await.unwrap_or(Err(Error::Closed))
     }
 
     /// Looks something small up at once: an item of the index is nearly always in memory, and going to another thread and
     /// back would cost many times what looking costs.
     fn look<T>(&self, question: impl FnOnce(&Core) -> Result<T, Error>) -> Result<T, Error> {
-        if self.core.closed.load(Ordering::Relaxed) {
-            return Err(Error::Closed);
-        }
-        let answered = catch_unwind(AssertUnwindSafe(|| question(&self.core)));
-        answered.unwrap_or_else(|panic| {
-            Err(Error::Damaged {
-                what: super::index::panic_text(&*panic),
-            })
-        })
+        answer_to(&self.core, question)
     }
 
     /// Has something done by the writer, between two groups of batches.
@@ -110,6 +97,19 @@ impl Engine {
             }
         }
     }
+}
+
+/// Answers while the store is open; sled may panic on a damaged file.
+fn answer_to<T>(core: &Core, question: impl FnOnce(&Core) -> Result<T, Error>) -> Result<T, Error> {
+    if core.closed.load(Ordering::Relaxed) {
+        return Err(Error::Closed);
+    }
+    let answered = catch_unwind(AssertUnwindSafe(|| question(core)));
+    answered.unwrap_or_else(|panic| {
+        Err(Error::Damaged {
+            what: super::index::panic_text(&*panic),
+        })
+    })
 }
 
 #[async_trait]

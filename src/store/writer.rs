@@ -40,6 +40,8 @@ const FLUSH_AT_LAST: Duration = Duration::from_secs(5);
 /// How often items of the index that sled has leave memory: the next change may concern the same ones, but of many sources
 /// each has its own.
 const WARM: Duration = Duration::from_mins(1);
+/// How often articles leave the cache that nobody asked for meanwhile.
+const UNUSED: Duration = Duration::from_mins(10);
 /// Below this, nothing is written: sled must never meet a full disk.
 const RESERVE: u64 = 24 << 20;
 
@@ -73,6 +75,7 @@ pub(super) struct Writer {
     last_flush: Instant,
     /// When the index last let go of all that sled has.
     warm_since: Instant,
+    cached_since: Instant,
     /// Since when states of visits that brought nothing have been waiting.
     light_since: Option<Instant>,
     latest: Timestamp,
@@ -100,6 +103,7 @@ impl Writer {
             epoch: newest.epoch,
             last_flush: Instant::now(),
             warm_since: Instant::now(),
+            cached_since: Instant::now(),
             light_since: None,
             latest: Timestamp::EPOCH,
             broken: false,
@@ -294,6 +298,10 @@ impl Writer {
         }
         if self.warm_since.elapsed() >= WARM && self.core.index.let_go() {
             self.warm_since = Instant::now();
+        }
+        if self.cached_since.elapsed() >= UNUSED {
+            self.cached_since = Instant::now();
+            self.core.cache.age();
         }
     }
 
