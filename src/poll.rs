@@ -188,8 +188,8 @@ struct Desk {
     known: HashMap<SourceId, (Box<SourceState>, Address)>,
     /// Under way.
     flying: HashSet<SourceId>,
-    /// How many of them set out in the present turn of the loop.
-    set_out: usize,
+    /// Those of them that set out within the present moment of the loop.
+    fresh: HashSet<SourceId>,
     /// On lease, due while another one that is polled at the same address is under way: its answer may serve them.
     along: HashMap<SourceId, Vec<Due>>,
     /// Asked for by somebody.

@@ -131,7 +131,7 @@ impl Floor {
         place: Option<(First, Permit)>,
         stop: &CancellationToken,
     ) {
-        self.desk().set_out += 1;
+        self.desk().fresh.insert(due.source.clone());
         let landing = self.take_off(&due.source);
         let (floor, source, stop) = (Arc::clone(self), Arc::clone(source), stop.clone());
         // Boxed, because the runtime moves what it is given a dozen times.
@@ -185,6 +185,7 @@ impl Drop for Landing {
         {
             let mut desk = self.floor.desk();
             desk.flying.remove(&self.source);
+            desk.fresh.remove(&self.source);
             // Whom its answer did not serve goes by itself.
             let along = desk.along.remove(&self.source);
             desk.ready.extend(along.into_iter().flatten());

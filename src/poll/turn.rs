@@ -17,10 +17,10 @@ use crate::store::{self, Due};
 const TAKE: usize = 64;
 /// The loop shows at least this often that it lives.
 const BEAT: Duration = Duration::from_secs(5);
-/// So many visits set out at once; others follow after a moment, if what those bring is not piled up by then. A document that
-/// waits to be read takes memory, and origins may be faster than we are.
+/// So many visits set out within a moment; others follow as these come back. A document that waits to be read takes memory,
+/// and origins may be faster than we are: what is not back after a moment waits for its origin, and not for us.
 const AT_ONCE: usize = 32;
-const MOMENT: Duration = Duration::from_millis(5);
+const MOMENT: Duration = Duration::from_millis(50);
 /// A clock that goes back by more than this was set: smaller steps are what keeps it right.
 const SET_BACK: Duration = Duration::from_mins(1);
 
@@ -49,8 +49,13 @@ impl Floor {
         self.driven.store(true, Ordering::SeqCst);
         self.tasks.reopen();
         let mut latest = self.clock.now();
+        let mut moment = Instant::now();
         loop {
             *lock(&self.beat) = Instant::now();
+            if moment.elapsed() >= MOMENT {
+                moment = Instant::now();
+                self.desk().fresh.clear();
+            }
             self.turns.fetch_add(1, Ordering::SeqCst);
             self.stay_on_time(&mut latest).await;
             let turned = self.turn(stop, until).await;
@@ -129,7 +134,6 @@ impl Floor {
         let fetcher = Arc::clone(&self.settings.load().fetcher);
         {
             let mut desk = self.desk();
-            desk.set_out = 0;
             for host in fetcher.hosts().take_freed() {
                 desk.queue.turn_at(&host, now);
             }
@@ -145,19 +149,19 @@ impl Floor {
         if let Some(horizon) = horizon {
             more = self.take_due(horizon, stop).await?;
         }
-        let (free, set_out, waiting, done) = {
+        let (free, fresh, waiting, done) = {
             let desk = self.desk();
             let done = desk.flying.is_empty()
                 && desk.ready.is_empty()
                 && desk.asked.is_empty()
                 && desk.queue.len() == 0;
             let free = self.room(&desk) > 0;
-            (free, desk.set_out, desk.queue.next(), done)
+            (free, desk.fresh.len(), desk.queue.next(), done)
         };
         if until != Until::Stopped && done && !more {
             return Ok(Next::Done);
         }
-        if set_out >= AT_ONCE {
+        if fresh >= AT_ONCE {
             return Ok(Next::GoOn);
         }
         if !free {
@@ -179,7 +183,7 @@ impl Floor {
         }
         let most = self.settings.load().fetcher.options().in_flight.max(1);
         let most = most.saturating_sub(desk.flying.len());
-        most.min(AT_ONCE.saturating_sub(desk.set_out))
+        most.min(AT_ONCE.saturating_sub(desk.fresh.len()))
     }
 
     /// What somebody asked for goes first.
