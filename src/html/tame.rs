@@ -138,8 +138,10 @@ fn gap(html: &mut String) {
     const LONGEST_REFERENCE: usize = 40;
     let bytes = html.as_bytes();
     let tail = &bytes[bytes.len().saturating_sub(LONGEST_REFERENCE)..];
-    let open = memchr::memrchr2(b'&', b';', tail).is_some_and(|at| tail[at] == b'&');
-    if open || bytes.last() == Some(&b'>') && !html.ends_with(GAP) {
+    let named = memchr::memrchr2(b'&', b';', tail).is_some_and(|at| tail[at] == b'&');
+    // A number may have any count of digits.
+    let numbered = tail.len() == LONGEST_REFERENCE && tail.iter().all(u8::is_ascii_hexdigit);
+    if named || numbered || bytes.last() == Some(&b'>') && !html.ends_with(GAP) {
         html.push_str(GAP);
     }
 }
@@ -238,7 +240,8 @@ mod tests {
     fn what_was_left_out_leaves_a_mark_only_where_it_must() {
         let many = "x<path/><meta>&amp;<!-- c -->".repeat(100);
         assert_eq!(tamed(&many).html, "x&amp;".repeat(100));
-        for apart in ["&am<meta>p;", "&lt<path/>;", "<pre><svg>\n"] {
+        let number = format!("&#x{}<!>8", "e".repeat(60));
+        for apart in ["&am<meta>p;", "&lt<path/>;", "<pre><svg>\n", &number] {
             assert!(tamed(apart).html.contains(GAP), "{apart}");
         }
     }
