@@ -177,7 +177,7 @@ pub(super) fn is_pixel(value: &str) -> bool {
 }
 
 /// Trims, and takes out the line breaks, tabs and control characters that browsers overlook inside an address.
-fn without_breaks(value: &str) -> Cow<'_, str> {
+pub(super) fn without_breaks(value: &str) -> Cow<'_, str> {
     let value = value.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     if value.bytes().any(|b| b < 0x20 || b == 0x7F) {
         Cow::Owned(value.chars().filter(|c| !c.is_control()).collect())

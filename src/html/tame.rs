@@ -5,10 +5,11 @@
 //! `n`² steps. Most fragments are too small or too orderly for that, which counting shows; for others a trial run of the
 //! parser does, with a sink that builds nothing. What fails the trial is closed and cut by simpler rules (`balance`).
 
-use super::attribute;
+use super::attribute::{self, Kind};
 use super::element::element;
 use super::scan::{Scanner, Tag, Token};
 use super::text;
+use super::writer::decoded;
 
 mod balance;
 mod trial;
@@ -178,9 +179,25 @@ fn attributes(html: &mut String, tag: Tag<'_>, wanted: impl Fn(&str) -> bool) {
         if seen & (1 << index) == 0 && wanted(value) {
             seen |= 1 << index;
             html.extend([" ", attribute::KEPT[index], "=\""]);
-            escape(html, value, b'"', "&quot;");
+            // On whatever element it stands.
+            if attribute::kind(index, "") == Kind::Address {
+                address(html, value);
+            } else {
+                escape(html, value, b'"', "&quot;");
+            }
             html.push('"');
         }
+    }
+}
+
+/// Writes an address without what is overlooked in one: the sanitiser would take `https://example.org&nbsp;` for none.
+fn address(html: &mut String, value: &str) {
+    let plain = decoded(value);
+    let trimmed = attribute::without_breaks(&plain);
+    if trimmed == plain {
+        escape(html, value, b'"', "&quot;");
+    } else {
+        html.push_str(&trimmed.replace('&', "&amp;").replace('"', "&quot;"));
     }
 }
 

@@ -66,6 +66,10 @@ fn what_readers_need_stays() {
             "<img src=\"https://example.org/blog/a.png\" alt=\"x\">",
         ),
         (
+            "<a href=https://a.example&nbsp;>y</a>",
+            "<a href=\"https://a.example\" REL>y</a>",
+        ),
+        (
             "<a href=/x title=t class=c>y</a>",
             "<a href=\"https://example.org/x\" title=\"t\" REL>y</a>",
         ),
@@ -372,6 +376,7 @@ fn piece() -> impl Strategy<Value = String> {
         " width=1 height=1",
         " title='a\"b&lt;'",
         " href=#n",
+        " href=https://a.example&nbsp;",
         " id=n",
         " HREF=https://B.example/%zz href=2",
         " href=' java\nscript:x'",
