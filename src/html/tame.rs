@@ -140,8 +140,12 @@ fn gap(html: &mut String) {
     let bytes = html.as_bytes();
     let tail = &bytes[bytes.len().saturating_sub(LONGEST_REFERENCE)..];
     let named = memchr::memrchr2(b'&', b';', tail).is_some_and(|at| tail[at] == b'&');
-    // A number may have any count of digits.
-    let numbered = tail.len() == LONGEST_REFERENCE && tail.iter().all(u8::is_ascii_hexdigit);
+    // A number may have any count of digits, so that where it begins may be further back.
+    let digits = tail
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_hexdigit());
+    let numbered = digits.count() + "&#x".len() >= LONGEST_REFERENCE;
     if named || numbered || bytes.last() == Some(&b'>') && !html.ends_with(GAP) {
         html.push_str(GAP);
     }
@@ -257,9 +261,14 @@ mod tests {
     fn what_was_left_out_leaves_a_mark_only_where_it_must() {
         let many = "x<path/><meta>&amp;<!-- c -->".repeat(100);
         assert_eq!(tamed(&many).html, "x&amp;".repeat(100));
-        let number = format!("&#x{}<!>8", "e".repeat(60));
-        for apart in ["&am<meta>p;", "&lt<path/>;", "<pre><svg>\n", &number] {
+        for apart in ["&am<meta>p;", "&lt<path/>;", "<pre><svg>\n"] {
             assert!(tamed(apart).html.contains(GAP), "{apart}");
+        }
+        for digits in 1..60 {
+            for begin in ["&#", "&#x"] {
+                let number = format!("{begin}{}<!>8", "4".repeat(digits));
+                assert!(tamed(&number).html.contains(GAP), "{number}");
+            }
         }
     }
 }
