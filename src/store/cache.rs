@@ -1,7 +1,7 @@
 //! Articles that were read lately, kept so that a list need not be unpacked again for each reader.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::log::Loc;
 use crate::model::article::Article;
@@ -42,7 +42,7 @@ impl Cache {
 
     /// The article whose newest head stands at this place.
     pub(super) fn get(&self, head: Loc) -> Option<Arc<Article>> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
         let kept = inner.kept.get_mut(&head)?;
         kept.asked_for = true;
         Some(Arc::clone(&kept.article))
@@ -50,7 +50,7 @@ impl Cache {
 
     /// Keeps an article of about so many bytes. What stands at a place never changes, so nothing must be taken out.
     pub(super) fn put(&self, head: Loc, article: Arc<Article>, bytes: usize) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
         let new = Kept {
             article,
             bytes,
@@ -70,18 +70,18 @@ impl Cache {
     /// Takes apart what went since the last time. That is a tenth of what reading a page costs, so whoever reads does it
     /// when the page is on its way.
     pub(super) fn clear_away(&self) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = std::mem::take(&mut inner.gone);
-        drop(inner);
+        let gone = std::mem::take(&mut self.inner().gone);
         drop(gone);
     }
 
     /// Lets go of what nobody asked for since this was last called.
     pub(super) fn age(&self) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.age();
-        drop(inner);
+        self.inner().age();
         self.clear_away();
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,14 +97,10 @@ impl Inner {
 
     /// The hand comes by everything once.
     fn age(&mut self) {
-        for _ in 0..self.round.len() {
-            let Some(next) = self.round.pop_front() else {
-                return;
-            };
+        for next in std::mem::take(&mut self.round) {
             self.pass(next);
         }
         self.kept.shrink_to(self.kept.len() * 2);
-        self.round.shrink_to(self.round.len() * 2);
     }
 
     /// The hand comes by one that it has taken from the round.

@@ -75,6 +75,7 @@ pub(super) struct Writer {
     last_flush: Instant,
     /// When the index last let go of all that sled has.
     warm_since: Instant,
+    /// When articles that nobody asked for last left the cache.
     cached_since: Instant,
     /// Since when states of visits that brought nothing have been waiting.
     light_since: Option<Instant>,
