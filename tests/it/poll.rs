@@ -81,7 +81,6 @@ fn fetch_options() -> fetch::Options {
             at_once: 8,
             spacing: Duration::ZERO,
         },
-        total_timeout: Duration::from_millis(900),
         ..fetch::Options::default()
     }
 }
