@@ -35,8 +35,6 @@ use crate::store::{self, Store};
 
 pub use process::{asked_to_stop, run};
 
-pub use crate::serve::nice::behind_readers;
-
 /// How long readers may take to finish their requests, and visits to keep what they brought.
 const DRAIN: Duration = Duration::from_secs(10);
 /// What is too old is dropped so often in the time that it may grow old, but not more or less often than this.

@@ -28,5 +28,6 @@ pub mod clock;
 pub mod html;
 pub mod metrics;
 pub mod model;
+pub mod nice;
 pub mod rule;
 pub mod text;

@@ -21,7 +21,6 @@ mod conditional;
 mod connection;
 mod door;
 mod listen;
-pub mod nice;
 mod registry;
 mod route;
 mod socket;

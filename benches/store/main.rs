@@ -33,9 +33,10 @@ use std::time::{Duration, Instant};
 
 use aggd::model::article::{Article, Key};
 use aggd::model::label::{Scope, Selection};
-use tokio_util::task::TaskTracker;
-
+use aggd::nice;
 use aggd::store::{self, Batch, Change, Keep, Options, Page, Store};
+
+use tokio::runtime::{Builder, Handle};
 
 use sample::{SOURCES, Samples, seen, source, tag_key};
 
@@ -193,24 +194,32 @@ fn mb(bytes: f64) -> f64 {
 }
 
 fn run_phase(phase: &str, dir: &Path, n: u64) -> Figures {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // As in the daemon, where whoever reads for a page stands one step before whoever writes.
+    let readers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    nice::behind(1)();
+    let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
+    let readers = readers.handle();
     match phase {
         "make" => make(n),
         "load" => runtime.block_on(load(dir, n)),
-        "steadily" => runtime.block_on(writing(dir, n, Some(STEADY))),
-        "writing" => runtime.block_on(writing(dir, n, None)),
+        "steadily" => runtime.block_on(writing(dir, n, Some(STEADY), readers)),
+        "writing" => runtime.block_on(writing(dir, n, None, readers)),
         "sqlite" => load_sqlite(dir, n),
-        "sqlite-writing" => write_sqlite(dir, n),
+        "sqlite-writing" => write_sqlite(dir, n, readers),
         "open" => runtime.block_on(open(dir, n)),
         "rebuild" => {
             std::fs::remove_dir_all(dir.join("store/index")).unwrap();
             runtime.block_on(open(dir, n))
         }
-        "churn" => runtime.block_on(churn(dir, n)),
+        "churn" => runtime.block_on(churn(dir, n, readers)),
         other => panic!("no phase `{other}`"),
     }
 }
@@ -331,7 +340,7 @@ fn more(n: u64) -> std::ops::Range<u64> {
 }
 
 /// The newest fifty of tags while articles are written: a commit as often as this, or one after the other.
-async fn writing(dir: &Path, n: u64, every: Option<Duration>) -> Figures {
+async fn writing(dir: &Path, n: u64, every: Option<Duration>, readers: &Handle) -> Figures {
     let numbers = match every {
         // Behind those that are written at full speed.
         Some(_) => more(more(n).end),
@@ -342,7 +351,7 @@ async fn writing(dir: &Path, n: u64, every: Option<Duration>) -> Figures {
     let stop = Arc::new(AtomicBool::new(false));
     // What nobody has looked at yet is in nobody's memory.
     look(Arc::clone(&store), Arc::clone(&stop), LOOKS).await;
-    let looking = TaskTracker::new().spawn(look(Arc::clone(&store), Arc::clone(&stop), LOOKS));
+    let looking = readers.spawn(look(Arc::clone(&store), Arc::clone(&stop), LOOKS));
     let mut pace = every.map(tokio::time::interval);
     let (begin, mut written) = (Instant::now(), 0);
     for first in numbers.step_by(AT_ONCE as usize) {
@@ -399,12 +408,12 @@ fn some(samples: &Samples, first: u64) -> Vec<(Article, Vec<Key>)> {
     numbers.map(|n| samples.article(n)).collect()
 }
 
-fn write_sqlite(dir: &Path, n: u64) -> Figures {
+fn write_sqlite(dir: &Path, n: u64, readers: &Handle) -> Figures {
     let samples = Samples::new();
     let path = dir.join("articles.sqlite");
     let mut sqlite = sqlite::Sqlite::open(&path);
     let stop = Arc::new(AtomicBool::new(false));
-    let looking = std::thread::spawn({
+    let looking = readers.spawn_blocking({
         let stop = Arc::clone(&stop);
         move || {
             let reader = sqlite::Sqlite::reader(&path);
@@ -431,7 +440,7 @@ fn write_sqlite(dir: &Path, n: u64) -> Figures {
     }
     let took = begin.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
-    let times = looking.join().unwrap();
+    let times = readers.block_on(looking).unwrap();
     figures([
         ("rate", written as f64 / took),
         ("p50", percentile(&times, 0.5)),
@@ -466,11 +475,11 @@ async fn ratio(store: &Arc<dyn Store>) -> f64 {
     (stats.log_bytes + stats.index_bytes) as f64 / stats.live_bytes as f64
 }
 
-async fn churn(dir: &Path, n: u64) -> Figures {
+async fn churn(dir: &Path, n: u64, readers: &Handle) -> Figures {
     let samples = Samples::new();
     let store = opened(dir, false).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let looking = TaskTracker::new().spawn(look(Arc::clone(&store), Arc::clone(&stop), usize::MAX));
+    let looking = readers.spawn(look(Arc::clone(&store), Arc::clone(&stop), usize::MAX));
     // An article goes when it is older than an hour, so `oldest` is the first that stays.
     let drop_before = async |oldest: u64| {
         let now = seen(oldest) + Duration::from_hours(1);

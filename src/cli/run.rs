@@ -10,6 +10,7 @@ use super::{Exit, Failure, Global};
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::daemon::{self, Load};
+use crate::nice;
 
 /// Arguments of `aggd run`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ pub(super) fn run(global: &Global, args: &Args, out: &mut Out) -> Result<Exit, F
     let clock = Arc::new(SystemClock);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .on_thread_start(daemon::behind_readers())
+        .on_thread_start(nice::behind(1))
         .max_blocking_threads(daemon::blocking_threads())
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;

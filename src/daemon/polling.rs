@@ -5,7 +5,8 @@ use std::io;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{behind_readers, blocking_threads};
+use super::blocking_threads;
+use crate::nice;
 use crate::poll::Poller;
 
 /// Lets a poller run on a thread of its own until `stop`; `token` goes when it has ended.
@@ -21,7 +22,7 @@ pub(super) fn start(
     stop: CancellationToken,
     token: TaskTrackerToken,
 ) -> io::Result<()> {
-    let behind = behind_readers();
+    let behind = nice::behind(2);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .on_thread_start(behind.clone())

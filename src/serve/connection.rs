@@ -24,6 +24,7 @@ use super::listen::Listener;
 use super::registry::{Busy, Conn, Entry, IDLE, Registry, WATCH};
 use super::route::{self, AtOnce, Reply, Shared};
 use super::socket::{Lean, Socket, begins_http2};
+use crate::nice;
 
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 32 << 10;
@@ -91,7 +92,7 @@ impl Workers {
             // This thread answers; those that its runtime starts render.
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
-                .on_thread_start(super::nice::behind_readers())
+                .on_thread_start(nice::behind(1))
                 .max_blocking_threads(RENDERING)
                 .build()
                 .map_err(Error::Thread)?;

@@ -198,7 +198,7 @@ fn threads(process: u32) -> Vec<(String, i32)> {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn who_answers_goes_before_who_polls() {
+async fn who_answers_goes_before_who_renders_and_who_renders_before_who_polls() {
     let port = program::free_port();
     let dir = folder(&format!("127.0.0.1:{port}"));
     let program = Program::start(dir.path(), port).await;
@@ -206,15 +206,20 @@ async fn who_answers_goes_before_who_polls() {
     program.get("/all.atom").await;
     // A thread that has just begun does not stand in its place yet.
     program
-        .until("whoever polls or renders is nicer by ten", async || {
+        .until("each kind of thread stands in its place", async || {
             let threads = threads(program.id());
             let of = |name: &str| -> Vec<i32> {
                 let of_name = threads.iter().filter(|(of, _)| of.starts_with(name));
                 of_name.map(|(_, nice)| *nice).collect()
             };
-            let (answer, others) = (of("serve-"), of("tokio-rt-worker"));
-            let nicer = answer.iter().max().map(|nice| (nice + 10).min(19));
-            !others.is_empty() && others.iter().all(|nice| Some(*nice) == nicer)
+            let Some(answer) = of("serve-").into_iter().max() else {
+                return false;
+            };
+            let (render, write) = ((answer + 5).min(19), (answer + 10).min(19));
+            let workers = of("tokio-rt-worker");
+            workers.contains(&render)
+                && workers.iter().all(|nice| [render, write].contains(nice))
+                && [of("poll"), of("aggd-store")] == [[write], [write]]
         })
         .await;
     assert!(program.terminate().success());

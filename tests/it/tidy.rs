@@ -12,13 +12,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     (
         "cli",
-        &["clock", "config", "control", "daemon", "ops", "parse"],
+        &[
+            "clock", "config", "control", "daemon", "nice", "ops", "parse",
+        ],
     ),
     (
         "daemon",
         &[
-            "clock", "config", "control", "fetch", "ingest", "ops", "poll", "publish", "rule",
-            "serve", "store",
+            "clock", "config", "control", "fetch", "ingest", "nice", "ops", "poll", "publish",
+            "rule", "serve", "store",
         ],
     ),
     (
@@ -35,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "poll", "publish", "rule", "store", "text",
         ],
     ),
-    ("serve", &["publish"]),
+    ("serve", &["nice", "publish"]),
     ("publish", &["html", "label", "rule", "store", "text"]),
     ("poll", &["clock", "fetch", "ingest", "store"]),
     ("ingest", &["dedup", "enrich", "label", "parse", "store"]),
@@ -45,12 +47,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("dedup", &["text"]),
     ("label", &["html", "rule", "text"]),
     ("rule", &["text"]),
-    ("store", &["text"]),
+    ("store", &["nice", "text"]),
     ("html", &[]),
     ("text", &[]),
     ("clock", &[]),
     ("metrics", &[]),
     ("model", &[]),
+    ("nice", &[]),
 ];
 
 struct Source {
