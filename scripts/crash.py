@@ -3,11 +3,13 @@
 acknowledged may be lost, doubled or torn, and no start may be refused.
 
     scripts/crash.py --aggd target/release/aggd [--kills 200] [--retention-kills 40] [--pages 60] [--seed 1] [--dir DIR]
+        [--store DIR]
 
 A loopback origin serves feeds that grow. An article counts as acknowledged when the daemon asks again with the ETag of
 a document that listed it, since validators and articles are one commit. After each kill the daemon starts again and is
 asked for every sighting that it holds. Needs Python 3 and nothing else; the case of a full disk needs to be root (it
-mounts a small tmpfs) and is left out otherwise, which is said. Ends with 1 if anything was lost.
+mounts a tmpfs) and is left out otherwise, which is said. With `--store` the disk is filled above a copy of that store,
+which must fit into memory. Ends with 1 if anything was lost.
 """
 
 import argparse
@@ -409,14 +411,22 @@ def full_disk(args, rng, home):
     """Fills a small disk under load: writing stops in words, reading goes on, space brings writing back."""
     disk = home / "small"
     disk.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=72m", "tmpfs", disk], capture_output=True).returncode:
+    # What a flush writes grows with the store, and so does the space that the daemon leaves for it.
+    size, spare = 72 << 20, 20 << 20
+    if args.store:
+        size, spare = 400 << 20, 200 << 20
+        size += sum(file.stat().st_size for file in args.store.rglob("*") if file.is_file())
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         print("full disk: left out, it needs to be root")
         return True
     try:
         origin = Origin(args.feeds, rng, 12000)
         daemon = Daemon(args, home, origin, store="small/store")
         ballast = disk / "ballast"
-        ballast.write_bytes(bytes(20 << 20))
+        ballast.write_bytes(bytes(spare))
+        if args.store:
+            shutil.copytree(args.store, disk / "store")
         assert daemon.start()
         daemon.press()
 
@@ -499,6 +509,7 @@ def main():
     parser.add_argument("--pages", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--dir", type=Path)
+    parser.add_argument("--store", type=Path)
     args = parser.parse_args()
     rng = random.Random(args.seed)
     root = Path(tempfile.mkdtemp(prefix="aggd-crash-", dir=args.dir))
