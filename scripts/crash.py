@@ -412,9 +412,9 @@ def full_disk(args, rng, home):
     disk = home / "small"
     disk.mkdir()
     # What a flush writes grows with the store, and so does the space that the daemon leaves for it.
-    size, spare = 72 << 20, 20 << 20
+    size, free = 72 << 20, 52 << 20
     if args.store:
-        size, spare = 400 << 20, 200 << 20
+        size, free = 400 << 20, 136 << 20
         size += sum(file.stat().st_size for file in args.store.rglob("*") if file.is_file())
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
@@ -424,9 +424,9 @@ def full_disk(args, rng, home):
         origin = Origin(args.feeds, rng, 12000)
         daemon = Daemon(args, home, origin, store="small/store")
         ballast = disk / "ballast"
-        ballast.write_bytes(bytes(spare))
         if args.store:
             shutil.copytree(args.store, disk / "store")
+        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - free))
         assert daemon.start()
         daemon.press()
 
