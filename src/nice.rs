@@ -1,6 +1,6 @@
 //! Who goes first where processors are scarce: whoever answers from memory, then whoever reads and renders for those who
-//! wait, then whoever polls and writes. A document that is ready must not wait until a dozen others were parsed or rendered,
-//! and a page must not wait for articles that nobody has asked for yet.
+//! wait, then whoever polls. A document that is ready must not wait until a dozen others were parsed or rendered, and a page
+//! must not wait for articles that nobody has asked for yet.
 
 /// How much nicer a thread is than those one step before it: three times as much of a processor for them where both want it.
 #[cfg(target_os = "linux")]

@@ -267,6 +267,13 @@ async fn opened(dir: &Path, create: bool) -> Arc<dyn Store> {
     store
 }
 
+/// The store's own threads stand with those that read, as in the daemon.
+async fn opened_by(readers: &Handle, dir: &Path) -> Arc<dyn Store> {
+    let dir = dir.to_owned();
+    let opening = readers.spawn(async move { opened(&dir, false).await });
+    opening.await.unwrap()
+}
+
 async fn commit(store: &Arc<dyn Store>, samples: &Samples, first: u64) {
     let changes: Vec<Change> = (first..first + AT_ONCE)
         .map(|n| {
@@ -347,7 +354,7 @@ async fn writing(dir: &Path, n: u64, every: Option<Duration>, readers: &Handle) 
         None => more(n),
     };
     let samples = Samples::new();
-    let store = opened(dir, false).await;
+    let store = opened_by(readers, dir).await;
     let stop = Arc::new(AtomicBool::new(false));
     // What nobody has looked at yet is in nobody's memory.
     look(Arc::clone(&store), Arc::clone(&stop), LOOKS).await;
@@ -477,7 +484,7 @@ async fn ratio(store: &Arc<dyn Store>) -> f64 {
 
 async fn churn(dir: &Path, n: u64, readers: &Handle) -> Figures {
     let samples = Samples::new();
-    let store = opened(dir, false).await;
+    let store = opened_by(readers, dir).await;
     let stop = Arc::new(AtomicBool::new(false));
     let looking = readers.spawn(look(Arc::clone(&store), Arc::clone(&stop), usize::MAX));
     // An article goes when it is older than an hour, so `oldest` is the first that stays.

@@ -27,7 +27,6 @@ use super::writer::{Message, Writer};
 use super::{Error, Options};
 use crate::model::article::Revision;
 use crate::model::time::Timestamp;
-use crate::nice;
 
 /// How long a lock that somebody has is tried again.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -349,13 +348,8 @@ fn start(
     let (queue, messages) = mpsc::channel();
     let writer = Writer::new(Arc::clone(&core), messages, next_seq, newest, lock);
     let thread = thread::Builder::new().name("aggd-store".to_owned());
-    // Whoever reads waits for it only where both want the same article.
-    let step_back = nice::behind(1);
     let writer = thread
-        .spawn(move || {
-            step_back();
-            writer.work();
-        })
+        .spawn(move || writer.work())
         .map_err(|source| Error::Io {
             what: "starting the store's writer".to_owned(),
             source,

@@ -47,7 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("dedup", &["text"]),
     ("label", &["html", "rule", "text"]),
     ("rule", &["text"]),
-    ("store", &["nice", "text"]),
+    ("store", &["text"]),
     ("html", &[]),
     ("text", &[]),
     ("clock", &[]),
