@@ -1021,12 +1021,8 @@ fn a_stop_does_not_wait_for_slow_origins() {
         let origin = origin().await;
         origin.serve("/feed", Reply::ok("x").never());
         let store = Arc::new(Memory::new(("news.example".to_owned(), 2026)));
-        let patient = fetch::Options {
-            total_timeout: Duration::from_mins(5),
-            ..fetch_options()
-        };
         let sources = by_id(vec![source("blog", &origin.url("/feed"))]);
-        let round = Round::on(store, time(), options(), patient, sources);
+        let round = Round::on(store, time(), options(), fetch_options(), sources);
         origin.asked(1).await;
         let begun = std::time::Instant::now();
         let (store, _) = round.stop().await;
