@@ -35,7 +35,6 @@ use aggd::model::article::{Article, Key};
 use aggd::model::label::{Scope, Selection};
 use aggd::nice;
 use aggd::store::{self, Batch, Change, Keep, Options, Page, Store};
-
 use tokio::runtime::{Builder, Handle};
 
 use sample::{SOURCES, Samples, seen, source, tag_key};
